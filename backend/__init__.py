@@ -1,0 +1,1 @@
+"""Records and rules: which layers, images and containers exist, and what may happen next."""

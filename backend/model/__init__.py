@@ -1,0 +1,1 @@
+"""Values of the store (pure): records, snapshots, digests, names. No I/O."""

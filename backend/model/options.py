@@ -1,0 +1,38 @@
+"""Where a store is and how to open it, as a value (pure).
+
+Used by: backend.config (fills it in), backend.store, the registry of drivers.
+Knows nothing of: where a value came from is kept as text only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Everything that decides which store is opened, and how.
+
+    Paths are absolute; symlinks in them are kept. ``driver`` is "" where the graph root decides.
+    ``driver_options`` are ``NAME.KEY=VALUE`` texts as the Go tools spell them. ``lock_timeout``
+    is in seconds. ``sync`` is ``filesystem`` or ``none``. ``origins`` says for each field which
+    file, variable or flag it came from.
+    """
+
+    graph_root: str
+    run_root: str
+    image_store: str = ""
+    driver: str = ""
+    driver_priority: tuple[str, ...] = ()
+    driver_options: tuple[str, ...] = ()
+    read_only: bool = False
+    transient: bool = False
+    disable_volatile: bool = False
+    sync: str = "filesystem"
+    lock_timeout: float = 60.0
+    rootless: bool = False
+    pull_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    root_auto_userns_user: str = ""
+    auto_userns_min_size: int = 0
+    auto_userns_max_size: int = 0
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,99 @@
+"""The root of all our errors, and what drivers raise.
+
+    StorageError
+      DriverError
+        DriverNotSupportedError    no such driver, or it cannot work on this machine
+        DriverOptionError          an option that the driver does not know or cannot read
+        WrongDriverError           the root belongs to another driver, or to several
+        UnsafeNameError            an ID or link that would lead out of its directory
+        LayerDirectoryError        a layer's directory, link or lower file is missing or damaged
+        LayerExistsError           the directory of a new layer is there already
+        TooManyLayersError         a chain deeper than overlay can mount
+        MountFailedError           the kernel refused a mount or an unmount
+
+Used by: every package. Each class carries facts (attributes) and one smallest remedy; messages
+name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
+"""
+
+
+class StorageError(Exception):
+    """Anything that storagefs refuses or fails to do.
+
+    ``remedy`` is one sentence: the smallest thing that a person can do about it.
+    """
+
+    remedy: str = ""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        if remedy:
+            self.remedy = remedy
+
+
+class DriverError(StorageError):
+    """A driver cannot do what was asked."""
+
+
+class DriverNotSupportedError(DriverError):
+    """No such driver, or this machine or file system cannot carry it."""
+
+    def __init__(self, driver: str, reason: str, *, remedy: str = "") -> None:
+        super().__init__(f"driver not supported: {driver}: {reason}", remedy=remedy)
+        self.driver = driver
+
+
+class DriverOptionError(DriverError):
+    """A driver option that is unknown or has a bad value."""
+
+    def __init__(self, option: str, reason: str, *, remedy: str = "") -> None:
+        super().__init__(f"driver option {option!r}: {reason}", remedy=remedy)
+        self.option = option
+
+
+class WrongDriverError(DriverError):
+    """The graph root holds data of another driver, or of several."""
+
+
+class UnsafeNameError(DriverError):
+    """An ID, link or lower entry that is not one plain path component."""
+
+    remedy = "use 64 hexadecimal digits, or any name without slash that is not . or .."
+
+    def __init__(self, what: str, value: str) -> None:
+        super().__init__(f"{what} {value!r} cannot be used as a file name")
+        self.value = value
+
+
+class LayerDirectoryError(DriverError):
+    """Something that a layer needs on disk is missing or cannot be understood."""
+
+    def __init__(self, layer: str, path: str, reason: str, *, remedy: str = "") -> None:
+        super().__init__(f"layer {layer}: {path}: {reason}", remedy=remedy)
+        self.layer, self.path = layer, path
+
+
+class LayerExistsError(DriverError):
+    """The directory for a new layer exists already."""
+
+    def __init__(self, layer: str, path: str) -> None:
+        super().__init__(f"layer {layer}: {path} exists already")
+        self.layer, self.path = layer, path
+
+
+class TooManyLayersError(DriverError):
+    """A chain of more layers than overlay can mount."""
+
+    def __init__(self, layer: str, depth: int, limit: int) -> None:
+        super().__init__(f"layer {layer}: {depth} layers below it, overlay takes {limit}")
+        self.layer, self.depth, self.limit = layer, depth, limit
+
+
+class MountFailedError(DriverError):
+    """The kernel refused to mount or unmount. ``errno`` is the kernel's own."""
+
+    def __init__(self, what: str, target: str, errno: int, *, detail: str = "") -> None:
+        import os
+
+        reason = os.strerror(errno) + (f" ({detail})" if detail else "")
+        super().__init__(f"{what} at {target}: {reason}")
+        self.target, self.errno = target, errno

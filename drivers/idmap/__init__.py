@@ -1,0 +1,1 @@
+"""Translation of user and group IDs between a container and the host."""

@@ -1,0 +1,28 @@
+"""Ranges of user or group IDs, as values (pure).
+
+Used by: records, drivers. Knows nothing of: subordinate ID files, the kernel.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IDMap:
+    """One range: ``container_id + n`` inside is ``host_id + n`` outside, for n below ``size``."""
+
+    container_id: int
+    host_id: int
+    size: int
+
+
+def to_host(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:
+    """Return the host ID of a container's ID, or None where no range has it.
+
+    No ranges at all is the identity. The first range that matches wins.
+    """
+    if not ranges:
+        return identifier
+    for entry in ranges:
+        if entry.container_id <= identifier < entry.container_id + entry.size:
+            return identifier - entry.container_id + entry.host_id
+    return None
