@@ -1,0 +1,1 @@
+"""The overlay driver: each layer a directory of differences, merged by the kernel's overlayfs."""

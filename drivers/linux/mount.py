@@ -1,0 +1,180 @@
+"""Mounting: mount(2), umount2(2) and the mount API of Linux 5.2 and later.
+
+Used by: drivers that mount, fusefs.native. Knows nothing of: layers, overlay's options.
+All functions raise OSError with errno and path. Descriptors are close-on-exec.
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.linux import syscalls
+from drivers.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD
+
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_NOEXEC: Final = 0x8
+MS_SYNCHRONOUS: Final = 0x10
+MS_REMOUNT: Final = 0x20
+MS_MANDLOCK: Final = 0x40
+MS_DIRSYNC: Final = 0x80
+MS_NOATIME: Final = 0x400
+MS_NODIRATIME: Final = 0x800
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_PRIVATE: Final = 0x40000
+MS_RELATIME: Final = 0x200000
+MS_STRICTATIME: Final = 0x1000000
+
+MNT_FORCE: Final = 0x1
+MNT_DETACH: Final = 0x2
+MNT_EXPIRE: Final = 0x4
+UMOUNT_NOFOLLOW: Final = 0x8
+
+MOUNT_ATTR_RDONLY: Final = 0x1
+MOUNT_ATTR_NOSUID: Final = 0x2
+MOUNT_ATTR_NODEV: Final = 0x4
+MOUNT_ATTR_NOEXEC: Final = 0x8
+
+_OPEN_TREE_CLONE: Final = 0x1
+_AT_RECURSIVE: Final = 0x8000
+_AT_NO_AUTOMOUNT: Final = 0x800
+_MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
+_FSOPEN_CLOEXEC: Final = 0x1
+_FSMOUNT_CLOEXEC: Final = 0x1
+_SET_FLAG, _SET_STRING, _SET_FD, _CREATE = 0, 1, 5, 6
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = (
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+)
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def mount(source: str, target: str, fstype: str, flags: int, data: str) -> None:
+    """mount(2). *data* must be shorter than a page (the kernel cuts it silently otherwise)."""
+    encoded = os.fsencode(data)
+    if len(encoded) >= os.sysconf("SC_PAGE_SIZE"):
+        raise syscalls.error(errno.E2BIG, target, "mount data longer than a page")
+    done = _libc.mount(
+        os.fsencode(source), os.fsencode(target), fstype.encode(), flags, encoded or None
+    )
+    if done != 0:
+        raise syscalls.error(ctypes.get_errno(), target)
+
+
+def umount(target: str, flags: int = 0) -> None:
+    """umount2(2)."""
+    if _libc.umount2(os.fsencode(target), flags) != 0:
+        raise syscalls.error(ctypes.get_errno(), target)
+
+
+def bind(source: str, target: str, *, recursive: bool = False) -> None:
+    """Show *source* at *target* as well."""
+    mount(source, target, "", MS_BIND | (MS_REC if recursive else 0), "")
+
+
+def make_private(target: str) -> None:
+    """Keep mounts below *target* from spreading to other mount namespaces, and theirs to us."""
+    mount("", target, "", MS_PRIVATE, "")
+
+
+def new_mount(
+    fstype: str,
+    options: Sequence[tuple[str, str | int | None]],
+    *,
+    attributes: int = 0,
+    source: str = "",
+) -> int:
+    """Mount a file system nowhere and return its descriptor.
+
+    An option's value is a text, a descriptor (int) or, for a flag, None. What the kernel logged
+    about a refusal is in the error's text. Closing the descriptor unmounts, unless it was
+    attached by :func:`move_mount`.
+    """
+    context = syscalls.call(syscalls.FSOPEN, fstype.encode(), _FSOPEN_CLOEXEC, path=fstype)
+    try:
+        if source:
+            _configure(context, "source", source)
+        for key, value in options:
+            _configure(context, key, value)
+        syscalls.call(syscalls.FSCONFIG, context, _CREATE, None, None, 0)
+        return syscalls.call(syscalls.FSMOUNT, context, _FSMOUNT_CLOEXEC, attributes)
+    except OSError as failure:
+        detail = _log(context)
+        raise syscalls.error(
+            failure.errno or errno.EIO, failure.filename or fstype, detail
+        ) from None
+    finally:
+        os.close(context)
+
+
+def _configure(context: int, key: str, value: str | int | None) -> None:
+    name = key.encode()
+    match value:
+        case None:
+            syscalls.call(syscalls.FSCONFIG, context, _SET_FLAG, name, None, 0, path=key)
+        case int():
+            syscalls.call(
+                syscalls.FSCONFIG, context, _SET_FD, name, None, value, path=f"{key}=fd {value}"
+            )
+        case _:
+            text = os.fsencode(value)
+            path = f"{key}={value}"
+            syscalls.call(syscalls.FSCONFIG, context, _SET_STRING, name, text, 0, path=path)
+
+
+def _log(context: int) -> str:
+    """Return what the kernel has to say about the last failure, for people."""
+    messages = []
+    try:
+        while line := os.read(context, 4096):
+            messages.append(line.decode(errors="replace").strip().removeprefix("e "))
+    except OSError:  # ENODATA: that was all
+        pass
+    return "; ".join(messages)
+
+
+def open_tree(
+    path: str | bytes, *, dir_fd: int = AT_FDCWD, clone: bool = False, recursive: bool = False
+) -> int:
+    """Return an O_PATH descriptor of *path*, or with *clone* of a detached copy of its mount.
+
+    An empty path means *dir_fd* itself.
+    """
+    name = os.fsencode(path)
+    flags = os.O_CLOEXEC | _AT_NO_AUTOMOUNT | (0 if name else AT_EMPTY_PATH)
+    flags |= (_OPEN_TREE_CLONE if clone else 0) | (_AT_RECURSIVE if recursive else 0)
+    return syscalls.call(syscalls.OPEN_TREE, dir_fd, name, flags, path=name)
+
+
+def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = False) -> None:  # noqa: A002 - the word of the system call
+    """Change the MOUNT_ATTR_* of the mount that *fd* is the root of."""
+    request = _MountAttributes(attr_set=set, attr_clr=clear)
+    flags = AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
+    syscalls.call(
+        syscalls.MOUNT_SETATTR, fd, b"", flags, request, ctypes.sizeof(request), path=f"fd {fd}"
+    )
+
+
+def move_mount(fd: int, target: str | bytes, *, dir_fd: int = AT_FDCWD) -> None:
+    """Attach the detached mount *fd* at *target* (empty: at the directory *dir_fd* itself)."""
+    name = os.fsencode(target)
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | (0 if name else 0x40)
+    syscalls.call(syscalls.MOVE_MOUNT, fd, b"", dir_fd, name, flags, path=name)
