@@ -1,0 +1,1 @@
+"""The tests of storagefs; architecture.md section 6 says what stands in which folder."""

@@ -1,0 +1,123 @@
+"""Fixtures and gates of every test: capabilities, own roots, the Go tools, mounted stores.
+
+A mark (root, overlay, fuse, gotools, debian_image) skips where the machine cannot run the test;
+``STORAGEFS_REQUIRE=root,fuse`` makes such a skip a failure. The summary names what did not run.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support import capabilities, mounttable, process
+from tests.support.gotools import GoTools, Roots
+from tests.support.mounted import Mounted
+
+MountStore = Callable[..., Mounted]
+
+_skipped_tiers: Counter[tuple[str, str]] = Counter()
+
+
+def _required() -> set[str]:
+    return set(filter(None, process.setting("STORAGEFS_REQUIRE").split(",")))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a misspelt STORAGEFS_REQUIRE, which would require nothing."""
+    del config
+    if unknown := _required() - set(capabilities.PROBES):
+        known = ", ".join(capabilities.PROBES)
+        raise pytest.UsageError(f"STORAGEFS_REQUIRE: unknown {unknown}; known are {known}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail where it is required, a test whose capability is missing."""
+    for name in capabilities.PROBES:
+        if item.get_closest_marker(name) is None:
+            continue
+        if reason := capabilities.missing(name):
+            if name in _required():
+                pytest.fail(f"{name} is required here, but: {reason}", pytrace=False)
+            pytest.skip(f"{name}: {reason}")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what a missing capability skipped (with pytest-xdist, in the controller)."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        tier, _, reason = report.longrepr[2].removeprefix("Skipped: ").partition(": ")
+        if tier in capabilities.PROBES:
+            _skipped_tiers[tier, reason] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name each tier that did not run, and why."""
+    if _skipped_tiers:
+        terminalreporter.section("tiers that did not run")
+    for (tier, reason), count in sorted(_skipped_tiers.items()):
+        terminalreporter.line(f"{tier}: {count} tests ({reason})")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stale_mounts_are_swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Detach what earlier or broken runs left below pytest's own temporary directories."""
+    base = tmp_path_factory.getbasetemp()
+    mounttable.unmount_below(base)
+    if re.fullmatch(r"pytest-\d+", base.name) and not process.setting("PYTEST_XDIST_WORKER"):
+        _sweep_dead_runs(base)
+    yield
+    mounttable.unmount_below(base)
+
+
+def _sweep_dead_runs(base: Path) -> None:
+    """Detach mounts of runs beside ours whose lock file, kept by pytest while it runs, is gone."""
+    for mount in mounttable.below(base.parent):
+        run = Path(mount.target).relative_to(base.parent).parts[:1]
+        if run and run[0].startswith("pytest-") and not Path(base.parent, run[0], ".lock").exists():
+            mounttable.unmount_below(mount.target)
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Iterator[Roots]:
+    """A graph root and a run root of the test's own; afterwards nothing is mounted below them."""
+    yield Roots(tmp_path / "graph", tmp_path / "run")
+    mounttable.unmount_below(tmp_path)
+
+
+@pytest.fixture
+def go(roots: Roots) -> GoTools:
+    """The Go tools on the test's own roots, with the overlay driver."""
+    return GoTools(roots)
+
+
+@pytest.fixture
+def go_vfs(roots: Roots) -> GoTools:
+    """The Go tools on the test's own roots, with the vfs driver."""
+    return GoTools(roots, driver="vfs")
+
+
+@pytest.fixture
+def mount_store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MountStore]:
+    """A function that mounts a store with a daemon of its own; all are ended afterwards.
+
+    ``mount_store(roots, "native=off", name="second", driver="vfs")``; the daemon's log is shown
+    when the test fails.
+    """
+    started: list[Mounted] = []
+
+    def mount(roots: Roots, *options: str, name: str = "mnt", driver: str = "overlay") -> Mounted:
+        log = tmp_path / f"{name}.log"
+        mounted = Mounted(roots, tmp_path / name, log, options, driver)
+        started.append(mounted)
+        return mounted.start()
+
+    yield mount
+    _end(started, request)
+
+
+def _end(started: Sequence[Mounted], request: pytest.FixtureRequest) -> None:
+    for mounted in reversed(started):
+        mounted.close()
+        title = f"storagefs log of {mounted.where.name}"
+        request.node.add_report_section("teardown", title, mounted.log_text())

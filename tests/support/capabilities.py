@@ -1,0 +1,75 @@
+"""What this machine can do, probed once: gates tests by mark and names what did not run.
+
+Used by: tests/conftest.py (marks, summary), scripts/bench.
+A probe returns the reason why the capability is missing, or "" where it is there.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from tests.support import mounttable
+
+GO_TOOLS = ("containers-storage", "podman", "buildah", "skopeo")
+
+
+def _root() -> str:
+    return "" if os.geteuid() == 0 else "not root"
+
+
+def _overlay() -> str:
+    if reason := _root():
+        return reason
+    with tempfile.TemporaryDirectory(prefix="storagefs-probe-") as base:
+        parts = {name: Path(base, name) for name in ("lower", "upper", "work", "merged")}
+        for part in parts.values():
+            part.mkdir()
+        data = "lowerdir={lower},upperdir={upper},workdir={work}".format_map(parts)
+        command = ["mount", "-t", "overlay", "overlay", "-o", data, str(parts["merged"])]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=20)
+        if done.returncode != 0:
+            return f"no overlay mount in {base}: {os.fsdecode(done.stderr).strip()}"
+        mounttable.unmount_below(base)
+        return ""
+
+
+def _fuse() -> str:
+    if reason := _root():
+        return reason
+    try:
+        os.close(os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return f"/dev/fuse: {error.strerror}"
+    if shutil.which("fusermount3") is None:
+        return "fusermount3 is not installed (Debian package fuse3)"
+    return ""
+
+
+def _gotools() -> str:
+    missing = [tool for tool in GO_TOOLS if shutil.which(tool) is None]
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+def _debian_image() -> str:
+    if reason := _overlay() or _gotools():
+        return reason
+    return "" if shutil.which("mmdebstrap") else "mmdebstrap is not installed"
+
+
+PROBES: Mapping[str, Callable[[], str]] = {
+    "root": _root,
+    "overlay": _overlay,
+    "fuse": _fuse,
+    "gotools": _gotools,
+    "debian_image": _debian_image,
+}
+
+
+@cache
+def missing(name: str) -> str:
+    """Why the capability *name* is not there; "" if it is."""
+    return PROBES[name]()
