@@ -1,0 +1,1 @@
+"""State on disk: lock files, record files, big data. No rules about what the records mean."""

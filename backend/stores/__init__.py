@@ -1,0 +1,1 @@
+"""One store for each kind of record; none imports another."""
