@@ -14,7 +14,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import ClassVar, Final, NewType
+from typing import ClassVar, Final, NamedTuple, NewType
 
 Ino = NewType("Ino", int)
 """Number of a node: 1 is the root; stable across remounts."""
@@ -184,8 +184,26 @@ class OpenDirectory:
     def __init__(self, names: Sequence[bytes]) -> None:
         self.names = names
 
+    def batch(self, first: int, count: int) -> "Sequence[ListedEntry] | None":
+        """Entries of ``names[first:first + count]`` with node and attributes, in one go.
+
+        For directories where that is cheaper than ``child`` and ``attributes`` for each name; a
+        name that has gone is left out. It may block. None: ask for each name.
+        """
+        del first, count
+        return None
+
     def release(self) -> None:
         """The descriptor is closed. May not raise."""
+
+
+class ListedEntry(NamedTuple):
+    """One entry of a batch; ``position`` is its index in ``names``."""
+
+    position: int
+    name: bytes
+    node: Node
+    attributes: Attributes
 
 
 class Directory(Node):
