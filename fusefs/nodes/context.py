@@ -1,0 +1,76 @@
+"""What every node of the tree needs: the store, the content of layers, the journal, the guard.
+
+Used by: fusefs.session (makes one), every module of fusefs.nodes; fusefs.nodes.content and
+passthrough implement ContentProvider. Knows nothing of: FUSE, event loops, kernel mounts.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from backend.store import Store
+from backend.model.records import ContainerID
+from backend.model.snapshot import Snapshot
+from drivers.ids import LayerID
+from fusefs.nodes.base import Directory
+from fusefs.nodes.guard import DeletionGuard
+from fusefs.nodes.journal import Journal
+from fusefs.nodes.pending import Pending
+
+
+class ContentProvider(Protocol):
+    """Directories whose bytes come from a disk. Each call answers without I/O.
+
+    A directory that cannot be shown (a damaged layer) is returned all the same; its own methods
+    raise DamagedError or FileNotFoundError. The inode number of the directory itself is the
+    node_ino named here, so that it is the same each time; numbers below it are the provider's.
+    Deletions inside consult ``TreeContext.guard`` with the key of the object.
+    """
+
+    def layer_diff(self, layer: LayerID) -> Directory:
+        """The layer's raw content, read-only: node_ino("layer", id, "diff")."""
+        ...
+
+    def layer_rootfs(self, layer: LayerID) -> Directory:
+        """Merged from the base up to here, read-only: node_ino("layer", id, "rootfs")."""
+        ...
+
+    def container_rootfs(self, container: ContainerID) -> Directory:
+        """Merged and writable: node_ino("container", id, "rootfs")."""
+        ...
+
+    def container_userdata(self, container: ContainerID) -> Directory:
+        """The container's own directory: node_ino("container", id, "userdata")."""
+        ...
+
+    def container_rundir(self, container: ContainerID) -> Directory:
+        """Its run directory: node_ino("container", id, "rundir")."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeContext:
+    """One mounted tree. The session builds it in the order of its fields.
+
+    ``uid`` and ``gid`` own every synthetic node. ``attached`` lists where native mounts stand
+    now, as paths in the tree; the session sets it (see set_attached).
+    """
+
+    store: Store
+    content: ContentProvider
+    journal: Journal = field(default_factory=Journal)
+    guard: DeletionGuard = field(default_factory=DeletionGuard)
+    uid: int = field(default_factory=os.geteuid)
+    gid: int = field(default_factory=os.getegid)
+    attached: Callable[[], Sequence[str]] = tuple
+    started_ns: int = field(default_factory=time.time_ns)
+    pending: Pending = field(default_factory=Pending)
+    # Object key text to the moment at which this store last saw it change. The watcher writes,
+    # nodes read; single dict operations, so no lock.
+    seen_ns: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def records(self) -> Snapshot:
+        """The records as last seen; no I/O."""
+        return self.store.cached()
