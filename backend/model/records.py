@@ -14,6 +14,8 @@ flags                 Free-form. ``incomplete: true`` marks a layer that is half
                       deleted; the next writer removes it.
 extra                 Members that we do not know, in the order they came, as decoded JSON; they
                       are written back.
+extra_after           For each of them in turn the known member that it followed ("" for none), so
+                      that it returns to its place.
 """
 
 from collections.abc import Mapping
@@ -53,6 +55,7 @@ class Layer:
     gid_map: tuple[IDMap, ...] = ()
     big_data_names: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra_after: tuple[str, ...] = ()
     # Derived, never written: which file the record came from, and whether it may be changed.
     location: str = ""
     read_only: bool = False
@@ -80,6 +83,7 @@ class Image:
     created: str = "0001-01-01T00:00:00Z"
     flags: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra_after: tuple[str, ...] = ()
     location: str = ""
     read_only: bool = False
 
@@ -104,6 +108,7 @@ class Container:
     gid_map: tuple[IDMap, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
     extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra_after: tuple[str, ...] = ()
     location: str = ""
     read_only: bool = False
 

@@ -1,0 +1,36 @@
+"""Which file of its object a big data item lives in (pure).
+
+Used by: backend.files.bigdata, fusefs. Source of the rule: containers/storage store.go
+(makeBigDataBaseName), with its quirk: the scan stops *after* the first odd character and encodes
+only if anything follows, so a key whose one odd character is its last stays as it is.
+"""
+
+import base64
+import re
+from typing import Final
+
+from backend.errors import InvalidValueError
+
+_PLAIN: Final = re.compile(rb"[.0-9a-z]*")
+_RESERVED: Final = ("", ".", "..")
+
+
+def file_name(key: str) -> str:
+    """Return the name of the item's file. Raises InvalidValueError for a key that cannot have one.
+
+    Refused beyond Go's rule: keys that would name the directory itself or one elsewhere.
+    """
+    raw = key.encode("utf-8", "surrogateescape")
+    name = _encoded(raw)
+    if name in _RESERVED or "/" in name or "\0" in name or len(name.encode()) > 255:
+        raise InvalidValueError("big data key", key, "it has no file name that could hold it")
+    return name
+
+
+def _encoded(raw: bytes) -> str:
+    plain = _PLAIN.match(raw)
+    odd = plain.end() if plain else 0
+    first_odd = raw[odd:].decode("utf-8", "surrogateescape")[:1]
+    if len(first_odd.encode("utf-8", "surrogateescape")) >= len(raw) - odd:
+        return raw.decode("utf-8", "surrogateescape")
+    return "=" + base64.b64encode(raw).decode("ascii")
