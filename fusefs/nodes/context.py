@@ -8,9 +8,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from backend.store import Store
 from backend.model.records import ContainerID
 from backend.model.snapshot import Snapshot
 from drivers.ids import LayerID
@@ -18,6 +17,9 @@ from fusefs.nodes.base import Directory
 from fusefs.nodes.guard import DeletionGuard
 from fusefs.nodes.journal import Journal
 from fusefs.nodes.pending import Pending
+
+if TYPE_CHECKING:
+    from backend.store import Store
 
 
 class ContentProvider(Protocol):
@@ -58,7 +60,7 @@ class TreeContext:
     now, as paths in the tree; the session sets it (see set_attached).
     """
 
-    store: Store
+    store: "Store"
     content: ContentProvider
     journal: Journal = field(default_factory=Journal)
     guard: DeletionGuard = field(default_factory=DeletionGuard)

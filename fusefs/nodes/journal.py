@@ -58,6 +58,7 @@ class Journal:
         operation: str,
         path: bytes | str,
         errno: int,
+        *,
         reason: str,
         remedy: str,
     ) -> None:
