@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import capabilities, mounttable, process
+from tests.support import capabilities, debian, mounttable, process
 from tests.support.gotools import GoTools, Roots
 from tests.support.mounted import Mounted
 
@@ -30,6 +30,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if unknown := _required() - set(capabilities.PROBES):
         known = ", ".join(capabilities.PROBES)
         raise pytest.UsageError(f"STORAGEFS_REQUIRE: unknown {unknown}; known are {known}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first builds the Debian image: give it time."""
+    for item in items:
+        if item.get_closest_marker("debian_image") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -95,6 +102,26 @@ def go(roots: Roots) -> GoTools:
 def go_vfs(roots: Roots) -> GoTools:
     """The Go tools on the test's own roots, with the vfs driver."""
     return GoTools(roots, driver="vfs")
+
+
+@pytest.fixture(scope="session")
+def debian_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
+    """A store with the images of tests.support.debian, shared by a run: leave it as it was."""
+    base = tmp_path_factory.mktemp("debian")
+    yield from _debian_copy(base)
+
+
+@pytest.fixture
+def debian_roots(tmp_path: Path) -> Iterator[Roots]:
+    """A store with the images of tests.support.debian, the test's own."""
+    yield from _debian_copy(tmp_path)
+
+
+def _debian_copy(base: Path) -> Iterator[Roots]:
+    debian.copy_store(base / "graph")
+    yield Roots(base / "graph", base / "run")
+    mounttable.unmount_below(base)
+    process.run(["rm", "-rf", "--one-file-system", str(base / "graph")])
 
 
 @pytest.fixture
