@@ -1,0 +1,151 @@
+"""Rename first, erase later; and recovery of what a dead process left half erased.
+
+Used by: the drivers (HOME/tempdirs) and the backend (DRV-layers/tmp), under the Go tools' names:
+ROOT/lock-X, held with a record lock while ROOT/temp-dir-X is in use.
+Knows nothing of: layers. :meth:`TrashDirectory.take` is called under the store's locks,
+:meth:`TrashDirectory.erase` after they were given back.
+"""
+
+import contextlib
+import errno
+import os
+from typing import Final
+
+from drivers.erase import erase_tree
+from drivers.linux import recordlock
+
+_LOCK: Final = "lock-"
+_DIRECTORY: Final = "temp-dir-"
+_ATTEMPTS: Final = 100
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class TrashDirectory:
+    """A place below *root* to rename things into. Made on the first take, gone after erase."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._lock: _Lock | None = None
+        self._count = 0
+
+    def take(self, path: str) -> bool:
+        """Rename *path* (file, link or directory) into the trash; False if it is not there.
+
+        On a file system too full for one more directory it is erased on the spot.
+        """
+        if not os.path.lexists(path):
+            return False
+        try:
+            directory = self._directory()
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            erase_tree(path)
+            return True
+        target = os.path.join(directory, f"{self._count}-{os.path.basename(path)}"[:255])
+        os.rename(path, target)
+        self._count += 1
+        return True
+
+    def erase(self) -> None:
+        """Erase what was taken. Safe to call twice; what it cannot erase stays for recovery."""
+        if self._lock is None:
+            return
+        lock, self._lock, self._count = self._lock, None, 0
+        _erase_locked(self._root, lock)
+        _remove_if_empty(self._root)
+
+    def _directory(self) -> str:
+        if self._lock is None:
+            lock = _new_lock(self._root)
+            try:
+                os.mkdir(_directory_of(self._root, lock.suffix), 0o700)
+            except BaseException:
+                lock.remove()
+                raise
+            self._lock = lock
+        return _directory_of(self._root, self._lock.suffix)
+
+
+def recover_stale(root: str) -> None:
+    """Erase every trash below *root* whose process is gone; skip those in use."""
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return
+    suffixes = {name.removeprefix(kind) for name in names for kind in _kind_of(name)}
+    for suffix in sorted(suffixes):
+        lock = _take_lock(root, suffix)
+        if lock is not None:
+            _erase_locked(root, lock)
+    _remove_if_empty(root)
+
+
+class _Lock:
+    """The lock file ROOT/lock-SUFFIX, locked."""
+
+    def __init__(self, path: str, suffix: str, fd: int) -> None:
+        self.suffix = suffix
+        self._path, self._fd = path, fd
+
+    def remove(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        self.release()
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def _new_lock(root: str) -> _Lock:
+    for _ in range(_ATTEMPTS):
+        os.makedirs(root, 0o700, exist_ok=True)
+        lock = _take_lock(root, os.urandom(8).hex())
+        if lock is not None:
+            return lock
+    raise FileExistsError(errno.EEXIST, "no free lock name", root)
+
+
+def _take_lock(root: str, suffix: str) -> _Lock | None:
+    """Open, or make, and lock; None if it is in use or went away meanwhile."""
+    path = os.path.join(root, _LOCK + suffix)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(path, flags, 0o600)
+    except FileNotFoundError:  # a peer erased the last trash and removed the empty root
+        return None
+    if recordlock.try_lock(fd, exclusive=True) and _is_still_there(path, fd):
+        return _Lock(path, suffix, fd)
+    os.close(fd)
+    return None
+
+
+def _is_still_there(path: str, fd: int) -> bool:
+    """A peer may have unlinked the lock file between our open and our lock."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
+def _erase_locked(root: str, lock: _Lock) -> None:
+    try:
+        erase_tree(_directory_of(root, lock.suffix))
+    except BaseException:
+        lock.release()
+        raise
+    lock.remove()
+
+
+def _directory_of(root: str, suffix: str) -> str:
+    return os.path.join(root, _DIRECTORY + suffix)
+
+
+def _kind_of(name: str) -> list[str]:
+    return [kind for kind in (_LOCK, _DIRECTORY) if name.startswith(kind)]
+
+
+def _remove_if_empty(root: str) -> None:
+    # Tools of 1.43 take every directory in HOME for a layer and miss its link file.
+    with contextlib.suppress(OSError):
+        os.rmdir(root)
