@@ -1,0 +1,143 @@
+"""What all request handlers share: tables, worker threads, and ways to an answer.
+
+Used by: fusefs.operations. Knows nothing of: single requests, the store.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import pyfuse3
+
+from fusefs import reply
+from fusefs.handles import DirectoryHandle, FileHandle, HandleTable
+from fusefs.inodes import InodeTable
+from fusefs.listing import Entry, entries_of
+from fusefs.nodes.base import Attributes, Caller, Directory, Node
+from fusefs.offload import Offload
+from fusefs.request import Boundary, Where
+
+T = TypeVar("T")
+
+_SYNTHETIC: Final = 1 << 63
+_NOBODY: Final = Caller(uid=0, gid=0, pid=0)
+
+Gate = Callable[[Node, Caller], Awaitable[None]]
+"""Awaited before a request on a node is answered; may raise FUSEError(ESTALE)."""
+
+
+class Answering(pyfuse3.Operations):
+    """The tables of one mount, and how its handlers use them."""
+
+    supports_dot_lookup = False
+    enable_writeback_cache = False
+    enable_acl = False
+
+    def __init__(
+        self,
+        root: Directory,
+        offload: Offload,
+        boundary: Boundary,
+        *,
+        graph_root: str,
+        gate: Gate | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.boundary = boundary
+        self.inodes = InodeTable(root)
+        self.files: HandleTable[FileHandle] = HandleTable()
+        self.directories: HandleTable[DirectoryHandle] = HandleTable()
+        self.on_init: Callable[[], None] = lambda: None
+        self._offload = offload
+        self._graph_root = graph_root
+        self._gate = gate
+        self._changed = changed
+
+    # Support of the boundary
+
+    def where(self, arguments: tuple[object, ...], *, by_handle: bool) -> Where:
+        """Whom and what a request with these arguments is about."""
+        if by_handle:
+            handle = self._any_handle(int(arguments[0]))  # type: ignore[call-overload]  # pyfuse3 gives the number first
+            if handle is None:
+                return Where(0, _NOBODY, lambda: "?")
+            ino = handle.node.ino
+            return Where(ino, handle.caller, lambda: self.inodes.path(ino))
+        number = arguments[0] if isinstance(arguments[0], int) else 0
+        name = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], bytes) else b""
+        context = arguments[-1]
+        caller = caller_of(context) if isinstance(context, pyfuse3.RequestContext) else _NOBODY
+        return Where(number, caller, lambda: self.inodes.path(number, name))
+
+    def _any_handle(self, number: int) -> FileHandle | DirectoryHandle | None:
+        for table in (self.files, self.directories):
+            try:
+                return table.get(number)
+            except OSError:
+                continue
+        return None
+
+    # Ways to an answer
+
+    async def _run(self, node: Node, function: Callable[[], T]) -> T:
+        """One hop, in the lane of the node: backing files must not wait for store locks."""
+        if node.ino & _SYNTHETIC or node.ino == pyfuse3.ROOT_INODE:
+            return await self._offload.records(function)
+        return await self._offload.data(function)
+
+    async def _node(self, ino: int, ctx: pyfuse3.RequestContext) -> Node:
+        node = self.inodes.node(ino)
+        if self._gate is not None:
+            await self._gate(node, caller_of(ctx))
+        return node
+
+    async def _child(self, directory: Directory, name: bytes) -> tuple[Node, Attributes]:
+        if directory.in_memory:
+            node = directory.child(name)
+            return node, await self._attributes(node)
+        return await self._run(directory, lambda: _look_up(directory, name))
+
+    async def _entries(self, directory: Directory, names: Sequence[bytes]) -> list[Entry | None]:
+        if directory.in_memory:
+            return entries_of(directory, names)
+        return await self._run(directory, lambda: entries_of(directory, names))
+
+    async def _attributes(self, node: Node) -> Attributes:
+        if node.in_memory:
+            return node.attributes()
+        return await self._run(node, node.attributes)
+
+    async def _directory(self, ino: int, ctx: pyfuse3.RequestContext) -> Directory:
+        directory = self.inodes.directory(ino)
+        if self._gate is not None:
+            await self._gate(directory, caller_of(ctx))
+        return directory
+
+    async def _made(
+        self, directory: Directory, name: bytes, make: Callable[[], Node]
+    ) -> pyfuse3.EntryAttributes:
+        """Run a verb that makes *name* in *directory*, and reply with what it made."""
+
+        def hop() -> tuple[Node, Attributes]:
+            node = make()
+            return node, node.attributes()
+
+        node, attributes = await self._run(directory, hop)
+        self._changed()
+        return self._entry(node, attributes, directory.ino, name)
+
+    def _entry(
+        self, node: Node, attributes: Attributes, parent: int, name: bytes
+    ) -> pyfuse3.EntryAttributes:
+        answer = reply.entry(node, attributes)
+        self.inodes.hold(node, parent, name)
+        return answer
+
+
+def caller_of(ctx: pyfuse3.RequestContext) -> Caller:
+    """Who asks."""
+    return Caller(uid=ctx.uid, gid=ctx.gid, pid=ctx.pid, umask=ctx.umask)
+
+
+def _look_up(directory: Directory, name: bytes) -> tuple[Node, Attributes]:
+    node = directory.child(name)
+    return node, node.attributes()
