@@ -277,3 +277,13 @@ def refused(name: bytes) -> OSError:
 def is_directory(attributes: Attributes) -> bool:
     """Whether these are attributes of a directory."""
     return stat.S_ISDIR(attributes.mode)
+
+
+def missing(name: bytes) -> OSError:
+    """ENOENT for a name that this directory does not have."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(name))
+
+
+def gone(what: str) -> OSError:
+    """ESTALE for a node whose object is no longer there."""
+    return OSError(errno.ESTALE, "it was deleted", what)

@@ -4,6 +4,7 @@ Used by: the nodes of containers and of image names, through TreeContext.pending
 Knows nothing of: FUSE, the store. Thread-safe. Gone at unmount, as in configfs.
 """
 
+import errno
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,7 @@ class Pending:
         """Announce one. Raises FileExistsError if the name is pending already."""
         with self._lock:
             if name in self._containers:
-                raise FileExistsError(name)
+                raise FileExistsError(errno.EEXIST, "it is pending already", name)
             self._containers[name] = container
 
     def change_container(self, name: str, **values: Any) -> None:
@@ -69,7 +70,7 @@ class Pending:
         with self._lock:
             container = self._containers.get(name)
             if container is None:
-                raise FileNotFoundError(name)
+                raise FileNotFoundError(errno.ENOENT, "no longer pending", name)
             self._containers[name] = replace(container, **values)
 
     def remove_container(self, name: str) -> None:
@@ -88,7 +89,7 @@ class Pending:
         """Announce a directory of image names. Raises FileExistsError if it is there."""
         with self._lock:
             if path in self._directories:
-                raise FileExistsError("/".join(path))
+                raise FileExistsError(errno.EEXIST, "it is there already", path[-1])
             self._directories.add(path)
 
     def remove_directory(self, path: tuple[str, ...]) -> bool:
