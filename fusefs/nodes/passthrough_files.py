@@ -1,0 +1,110 @@
+"""Files, links and special files of a view, and what is open of them.
+
+Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view comes from.
+"""
+
+import os
+from typing import Final
+from weakref import WeakSet
+
+from fusefs.nodes.base import Caller, File, Link, OpenFile
+from fusefs.nodes.passthrough_node import BackedNode
+from fusefs.nodes.passthrough_view import Descriptor
+
+_PASSED_ON: Final = os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_SYNC | os.O_DSYNC | os.O_NOATIME
+"""Flags that reach the backing file. O_DIRECT does not: our buffers are not aligned, and the
+caller's own cache is bypassed by the kernel anyway."""
+
+
+def backing_flags(flags: int) -> int:
+    """Flags for the backing open(2) of a caller's open(2) with *flags*."""
+    return flags & _PASSED_ON
+
+
+class BackedLink(BackedNode, Link):
+    """A symlink; its target is shown as stored and never followed by us."""
+
+    def target(self) -> bytes:
+        """The target as stored."""
+        return os.readlink(b"", dir_fd=self.reach().fd)
+
+
+class BackedFile(BackedNode, File):
+    """A regular file, or a special one, which the kernel opens without us."""
+
+    def open(self, flags: int, caller: Caller) -> "BackedOpenFile":
+        """Open the backing file. It stays open when its names go."""
+        del caller
+        wanted = backing_flags(flags)
+        if wanted & os.O_ACCMODE == os.O_RDONLY and not wanted & os.O_TRUNC:
+            held = self._again(wanted) or self.open_at(wanted)
+        else:
+            self.view.check_writable()
+            held = self._open_for_change(wanted)
+        return self.hold(held)
+
+    def _again(self, wanted: int) -> Descriptor | None:
+        """Open what is open already: a file without a name has no other way."""
+        held = self.any_opened()
+        if held is None:
+            return None
+        return Descriptor(os.open(held.path, wanted | os.O_CLOEXEC))
+
+    def _open_for_change(self, wanted: int) -> Descriptor:
+        """Open for writing; overlay may give the file another identity when it copies it up."""
+        reached = self.reach()
+        held = Descriptor(os.open(reached.path, wanted | os.O_CLOEXEC))
+        self.identity = self.view.identity(os.fstat(held.fd))
+        return held
+
+    def hold(self, descriptor: Descriptor) -> "BackedOpenFile":
+        """Make an open file of *descriptor*, and remember that the file is open."""
+        if self.opened is None:
+            self.opened = WeakSet()
+        self.opened.add(descriptor)
+        return BackedOpenFile(self, descriptor)
+
+
+class BackedOpenFile(OpenFile):
+    """An open backing file. What cannot change stays in the kernel's cache across opens."""
+
+    in_memory = False
+
+    def __init__(self, node: BackedFile, descriptor: Descriptor) -> None:
+        self.keep_cache = node.view.immutable
+        self._view = node.view
+        self._descriptor: Descriptor | None = descriptor
+        self._fd = descriptor.fd
+        self._view.file_opened()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """pread(2)."""
+        return os.pread(self._fd, size, offset)
+
+    def write(self, offset: int, data: bytes) -> int:
+        """pwrite(2), repeated until all is taken or something has gone wrong."""
+        done = os.pwrite(self._fd, data, offset)
+        while done < len(data):
+            more = os.pwrite(self._fd, memoryview(data)[done:], offset + done)
+            if not more:
+                break
+            done += more
+        return done
+
+    def truncate(self, size: int) -> None:
+        """ftruncate(2)."""
+        os.ftruncate(self._fd, size)
+
+    def flush(self) -> None:
+        """Report what the backing file system kept for close(2), such as a quota."""
+        os.close(os.dup(self._fd))
+
+    def fsync(self, *, data_only: bool) -> None:
+        """To stable storage."""
+        (os.fdatasync if data_only else os.fsync)(self._fd)
+
+    def release(self) -> None:
+        """Close it."""
+        if self._descriptor is not None:
+            self._descriptor = None
+            self._view.file_closed()

@@ -1,0 +1,219 @@
+"""A view: one directory tree on disk that nodes show, known by the descriptor of its root.
+
+Used by: the other passthrough modules and fusefs.nodes.content.
+Knows nothing of: the verbs of files and directories, stores, layers.
+
+No node keeps a descriptor: a directory is opened when it is needed, below the root descriptor of
+its view, and the most recently used ones stay open (:class:`Descriptors`). Whoever uses a
+descriptor holds its :class:`Descriptor`, so that eviction never closes it under a system call.
+"""
+
+import errno
+import os
+import stat
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
+
+from fusefs.nodes.base import LONG, Caller, Ino
+
+if TYPE_CHECKING:
+    from fusefs.nodes.passthrough_node import BackedNode
+
+_BELOW_TOP_BIT: Final = (1 << 63) - 1
+_OPEN_DIRECTORIES: Final = 512
+
+Identity = tuple[int, int]
+"""(device, inode). The device of the view's root counts as 0: it differs from mount to mount."""
+
+
+class Descriptor:
+    """A file descriptor that is closed when nobody refers to it any more."""
+
+    __slots__ = ("__weakref__", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+    @property
+    def path(self) -> str:
+        """A path of what is open, for system calls that want one; nothing further is followed."""
+        return f"/proc/self/fd/{self.fd}"
+
+
+class Descriptors:
+    """The most recently used directory descriptors of all views."""
+
+    def __init__(self, limit: int = _OPEN_DIRECTORIES) -> None:
+        self._limit = limit
+        self._held: OrderedDict[BackedNode, Descriptor] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, directory: "BackedNode") -> Descriptor | None:
+        """The descriptor of *directory*, if it is open."""
+        with self._lock:
+            held = self._held.get(directory)
+            if held is not None:
+                self._held.move_to_end(directory)
+            return held
+
+    def keep(self, directory: "BackedNode", descriptor: Descriptor) -> None:
+        """Remember it, and forget the one that was not used for longest."""
+        with self._lock:
+            self._held[directory] = descriptor
+            forgotten = self._held.popitem(last=False) if len(self._held) > self._limit else None
+        del forgotten  # closes it, outside the lock
+
+    def drop(self, view: "View") -> None:
+        """Forget every descriptor of *view*."""
+        with self._lock:
+            gone = [(key, held) for key, held in self._held.items() if key.view is view]
+            for key, _ in gone:
+                del self._held[key]
+
+
+SHARED: Final = Descriptors()
+
+
+class View:
+    """One tree. Thread-safe; its root is opened at first use and may be closed and opened again.
+
+    ``immutable`` content cannot be changed by anyone: the kernel may keep it for a day. Other
+    content can change without our knowledge, so it is looked at again after a second.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        open_root: Callable[[], int],
+        *,
+        writable: bool = False,
+        immutable: bool = False,
+        close_root: Callable[[], None] | None = None,
+        may_delete: Callable[[Caller], None] | None = None,
+        descriptors: Descriptors = SHARED,
+    ) -> None:
+        self.key = key
+        self.writable = writable
+        self.immutable = immutable
+        self.timeout = LONG if immutable else 1.0
+        self.may_delete = may_delete
+        self.descriptors = descriptors
+        self.last_used = time.monotonic()
+        self._open_root, self._close_root = open_root, close_root
+        self._root: Descriptor | None = None
+        self._device = 0
+        self._salts: dict[int, int] = {}
+        self._live: WeakValueDictionary[int, BackedNode] = WeakValueDictionary()
+        self._open_files = 0
+        self._opening = Lock()
+        self._lock = Lock()
+
+    def root(self) -> Descriptor:
+        """The descriptor of the root; opens it if need be."""
+        self.last_used = time.monotonic()
+        held = self._root
+        if held is not None:
+            return held
+        with self._opening:
+            if self._root is None:
+                opened = Descriptor(self._open_root())
+                self._device = os.fstat(opened.fd).st_dev
+                self._root = opened
+            return self._root
+
+    def close_if_idle(self, seconds: float) -> bool:
+        """Close the root if no file is open and nothing asked for *seconds*; whether it is shut."""
+        with self._opening:
+            if self._root is None:
+                return True
+            if self._open_files or time.monotonic() - self.last_used < seconds:
+                return False
+            self._shut()
+            return True
+
+    def close(self) -> None:
+        """Close the root now; files that are open stay usable. It opens again when asked for."""
+        with self._opening:
+            if self._root is not None:
+                self._shut()
+
+    def _shut(self) -> None:
+        self.descriptors.drop(self)
+        self._root = None
+        if self._close_root is not None:
+            self._close_root()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the root is open now."""
+        return self._root is not None
+
+    def file_opened(self) -> None:
+        """An open file needs the view."""
+        with self._lock:
+            self._open_files += 1
+
+    def file_closed(self) -> None:
+        """Undo :meth:`file_opened`."""
+        self.last_used = time.monotonic()
+        with self._lock:
+            self._open_files -= 1
+
+    def check_writable(self) -> None:
+        """EROFS where nothing may be changed."""
+        if not self.writable:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def check_deletion(self, caller: Caller) -> None:
+        """EROFS, or whatever ``may_delete`` raises for *caller*."""
+        self.check_writable()
+        if self.may_delete is not None:
+            self.may_delete(caller)
+
+    def identity(self, status: os.stat_result) -> Identity:
+        """What tells a file of this view from every other."""
+        device = status.st_dev
+        return (0 if device == self._device else device), status.st_ino
+
+    def adopt(
+        self,
+        status: os.stat_result,
+        make: "Callable[[View, Ino, os.stat_result], BackedNode]",
+    ) -> "BackedNode":
+        """The living node of the file that *status* is of, or a new one from *make*."""
+        identity = self.identity(status)
+        number = self._number(identity)
+        with self._lock:
+            while (node := self._live.get(number)) is not None:
+                kind = stat.S_IFMT(status.st_mode)
+                if node.identity == identity and node.kind == kind and not node.gone:
+                    return node
+                # The backing file system used the number again, the kernel knows it still.
+                number = (number * 0x5851F42D4C957F2D + 0x14057B7EF767814F) & _BELOW_TOP_BIT
+            node = make(self, Ino(number), status)
+            self._live[number] = node
+            return node
+
+    def known(self, status: os.stat_result) -> "BackedNode | None":
+        """The living node of a file, if there is one."""
+        identity = self.identity(status)
+        node = self._live.get(self._number(identity))
+        return node if node is not None and node.identity == identity else None
+
+    def _number(self, identity: Identity) -> int:
+        """Inode number: the backing one, made distinct from those of every other view."""
+        device, inode = identity
+        salt = self._salts.get(device)
+        if salt is None:
+            text = f"{self.key}\0{device}".encode("utf-8", "surrogateescape")
+            salt = int.from_bytes(blake2b(text, digest_size=8).digest(), "little") & _BELOW_TOP_BIT
+            self._salts[device] = salt
+        return (inode ^ salt) & _BELOW_TOP_BIT
