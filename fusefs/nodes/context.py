@@ -14,7 +14,7 @@ from backend.model.records import ContainerID
 from backend.model.snapshot import Snapshot
 from drivers.ids import LayerID
 from fusefs.nodes.base import Directory
-from fusefs.nodes.guard import DeletionGuard
+from fusefs.nodes.guard import DeletionGuard, ObjectKey
 from fusefs.nodes.journal import Journal
 from fusefs.nodes.pending import Pending
 
@@ -49,6 +49,13 @@ class ContentProvider(Protocol):
 
     def container_rundir(self, container: ContainerID) -> Directory:
         """Its run directory: node_ino("container", id, "rundir")."""
+        ...
+
+    def withdraw(self, key: ObjectKey) -> None:
+        """The object is about to be deleted: give back mounts and descriptors held for it.
+
+        It may block. Raises MountedError if somebody is working inside through the tree.
+        """
         ...
 
 

@@ -96,8 +96,6 @@ class DiskTextFile(TextFile):
 class GeneratedFile(File):
     """A text that is made when the file is opened; its size is not known before and reads as 0."""
 
-    in_memory: ClassVar[bool] = False
-
     def __init__(self, ino: Ino, look: Callable[[], Look], render: Callable[[], bytes]) -> None:
         super().__init__(ino)
         self._look, self._render = look, render
