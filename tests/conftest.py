@@ -6,7 +6,7 @@ A mark (root, overlay, fuse, gotools, debian_image) skips where the machine cann
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tests.support.mounted import Mounted
 
 MountStore = Callable[..., Mounted]
 
+_MOUNTS = pytest.StashKey[list[Mounted]]()
 _skipped_tiers: Counter[tuple[str, str]] = Counter()
 
 
@@ -48,6 +49,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if name in _required():
                 pytest.fail(f"{name} is required here, but: {reason}", pytrace=False)
             pytest.skip(f"{name}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failed test what its daemons printed."""
+    report = yield
+    if report.failed:
+        for mounted in item.stash.get(_MOUNTS, []):
+            report.sections.append((f"log of {mounted.where.name}", mounted.log_text()))
+    return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -129,22 +142,24 @@ def mount_store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Moun
     """A function that mounts a store with a daemon of its own; all are ended afterwards.
 
     ``mount_store(roots, "native=off", name="second", driver="vfs")``; the daemon's log is shown
-    when the test fails.
+    when the test fails. A test that takes longer than 110 seconds says so with *limit*.
     """
     started: list[Mounted] = []
 
-    def mount(roots: Roots, *options: str, name: str = "mnt", driver: str = "overlay") -> Mounted:
+    request.node.stash[_MOUNTS] = started
+
+    def mount(
+        roots: Roots,
+        *options: str,
+        name: str = "mnt",
+        driver: str = "overlay",
+        limit: float = 110,
+    ) -> Mounted:
         log = tmp_path / f"{name}.log"
-        mounted = Mounted(roots, tmp_path / name, log, options, driver)
+        mounted = Mounted(roots, tmp_path / name, log, options, driver, limit)
         started.append(mounted)
         return mounted.start()
 
     yield mount
-    _end(started, request)
-
-
-def _end(started: Sequence[Mounted], request: pytest.FixtureRequest) -> None:
     for mounted in reversed(started):
         mounted.close()
-        title = f"storagefs log of {mounted.where.name}"
-        request.node.add_report_section("teardown", title, mounted.log_text())

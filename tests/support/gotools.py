@@ -12,6 +12,10 @@ from typing import Any
 
 from tests.support import process
 
+_LIMITS = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1000:1000")
+_RUN = ("--cgroups=disabled", "--network=none", *_LIMITS)
+"""What podman needs to run a container inside a container: no cgroups, no raised limits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Roots:
@@ -45,7 +49,7 @@ class GoTools:
     def podman_run(self, *words: str) -> str:
         """``podman run WORDS`` in a private mount namespace whose cgroup tree podman accepts."""
         script = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
-        podman = self.command("podman", "run", "--cgroups=disabled", "--network=none", *words)
+        podman = self.command("podman", "run", *_RUN, *words)
         done = self._started(["unshare", "-m", "sh", "-c", script, "sh", *podman])
         return os.fsdecode(done.stdout).strip()
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,15 +28,21 @@ class NotServedError(AssertionError):
 
 @dataclass(slots=True)
 class Mounted:
-    """``storagefs mount --foreground`` of *roots* on *where*."""
+    """``storagefs mount --foreground`` of *roots* on *where*.
+
+    A daemon that lives longer than *limit* seconds is aborted: its stacks go to the log, and
+    calls that hang in the mount, which no signal but SIGKILL can end, return with an error.
+    """
 
     roots: Roots
     where: Path
     log: Path
     options: Sequence[str] = ()
     driver: str = "overlay"
+    limit: float = 110
     environment: dict[str, str] = field(default_factory=dict)
     child: subprocess.Popen[bytes] | None = None
+    _watchdog: threading.Timer | None = None
 
     def command(self) -> list[str]:
         """The command line that serves the mount."""
@@ -59,6 +66,9 @@ class Mounted:
                 env=process.clean_environment(variables | self.environment),
                 start_new_session=True,
             )
+        self._watchdog = threading.Timer(self.limit, self.child.send_signal, (signal.SIGABRT,))
+        self._watchdog.daemon = True
+        self._watchdog.start()
         self._wait_until_ready(self.child, time.monotonic() + seconds)
         return self
 
@@ -105,6 +115,8 @@ class Mounted:
 
     def close(self) -> None:
         """End the daemon however it is, and detach what is left of the mount."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         if self.child is not None and self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
