@@ -3,7 +3,7 @@
 Used by: fusefs.operations. Knows nothing of: single requests, the store.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import pyfuse3
@@ -11,7 +11,7 @@ import pyfuse3
 from fusefs import reply
 from fusefs.handles import DirectoryHandle, FileHandle, HandleTable
 from fusefs.inodes import InodeTable
-from fusefs.listing import Entry, entries_of
+from fusefs.listing import entries_of
 from fusefs.nodes.base import Attributes, Caller, Directory, Node
 from fusefs.offload import Offload
 from fusefs.request import Boundary, Where
@@ -19,7 +19,6 @@ from fusefs.request import Boundary, Where
 T = TypeVar("T")
 
 _SYNTHETIC: Final = 1 << 63
-_NOBODY: Final = Caller(uid=0, gid=0, pid=0)
 
 Gate = Callable[[Node, Caller], Awaitable[None]]
 """Awaited before a request on a node is answered; may raise FUSEError(ESTALE)."""
@@ -59,13 +58,13 @@ class Answering(pyfuse3.Operations):
         if by_handle:
             handle = self._any_handle(int(arguments[0]))  # type: ignore[call-overload]  # pyfuse3 gives the number first
             if handle is None:
-                return Where(0, _NOBODY, lambda: "?")
+                return Where(0, None, lambda: "?")
             ino = handle.node.ino
             return Where(ino, handle.caller, lambda: self.inodes.path(ino))
         number = arguments[0] if isinstance(arguments[0], int) else 0
         name = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], bytes) else b""
         context = arguments[-1]
-        caller = caller_of(context) if isinstance(context, pyfuse3.RequestContext) else _NOBODY
+        caller = caller_of(context) if isinstance(context, pyfuse3.RequestContext) else None
         return Where(number, caller, lambda: self.inodes.path(number, name))
 
     def _any_handle(self, number: int) -> FileHandle | DirectoryHandle | None:
@@ -96,10 +95,17 @@ class Answering(pyfuse3.Operations):
             return node, await self._attributes(node)
         return await self._run(directory, lambda: _look_up(directory, name))
 
-    async def _entries(self, directory: Directory, names: Sequence[bytes]) -> list[Entry | None]:
+    async def _look_ahead(self, handle: DirectoryHandle, count: int) -> None:
+        """Look up the next entries of a listing."""
+        directory, listing, first = handle.node, handle.listing, handle.looked_up
         if directory.in_memory:
-            return entries_of(directory, names)
-        return await self._run(directory, lambda: entries_of(directory, names))
+            entries = entries_of(directory, listing, first, count)
+        else:
+            entries = await self._run(
+                directory, lambda: entries_of(directory, listing, first, count)
+            )
+        handle.looked_up = first + count
+        handle.ahead = entries[::-1]
 
     async def _attributes(self, node: Node) -> Attributes:
         if node.in_memory:

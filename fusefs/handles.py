@@ -9,8 +9,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Generic, NewType, TypeVar
 
-from fusefs.listing import Entry
-from fusefs.nodes.base import Caller, Directory, Node, OpenDirectory, OpenFile
+from fusefs.nodes.base import Caller, Directory, ListedEntry, Node, OpenDirectory, OpenFile
 
 Fh = NewType("Fh", int)
 """Number of one open: never an inode number."""
@@ -29,17 +28,24 @@ class FileHandle:
 
 @dataclass(slots=True)
 class DirectoryHandle:
-    """One opendir.
+    """One opendir, and how far it was read.
 
-    ``ahead`` is what was looked up but did not fit into the last answer; its first entry stands at
-    position ``ahead_from`` of the listing.
+    ``position`` is where the kernel stands. ``ahead`` is what was looked up but did not fit into
+    the last answer, last entry first; names from ``looked_up`` on were not looked up yet.
     """
 
     node: Directory
     listing: OpenDirectory
     caller: Caller
-    ahead: list[Entry | None] = field(default_factory=list)
-    ahead_from: int = 0
+    position: int = 0
+    looked_up: int = 0
+    ahead: list[ListedEntry] = field(default_factory=list)
+
+    def seek(self, position: int) -> None:
+        """Go on from *position*, whatever was looked up before."""
+        for entry in self.ahead:
+            entry.node.released()
+        self.ahead, self.position, self.looked_up = [], position, position
 
 
 H = TypeVar("H")

@@ -269,31 +269,28 @@ class Operations(Answering):
     @request(by_handle=True)
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """As many entries as fit; each that was taken counts as a lookup."""
-        handle, parent = self.directories.get(fh), self.directories.get(fh).node
-        names = handle.listing.names
-        position = start_id
-        while position < len(names):
-            if not handle.ahead_from <= position < handle.ahead_from + len(handle.ahead):
-                batch = names[position : position + _BATCH]
-                handle.ahead = await self._entries(parent, batch)
-                handle.ahead_from = position
-            item = handle.ahead[position - handle.ahead_from]
-            position += 1
-            if item is None:
-                continue
-            name, node, attributes = item
-            if not pyfuse3.readdir_reply(token, name, reply.entry(node, attributes), position):
+        handle = self.directories.get(fh)
+        if start_id != handle.position:
+            handle.seek(start_id)
+        while True:
+            while handle.ahead:
+                entry = handle.ahead[-1]
+                position = entry.position + 1
+                answer = reply.entry(entry.node, entry.attributes)
+                if not pyfuse3.readdir_reply(token, entry.name, answer, position):
+                    return
+                self.inodes.hold(entry.node, handle.node.ino, entry.name)
+                handle.ahead.pop()
+                handle.position = position
+            if handle.looked_up >= len(handle.listing.names):
                 return
-            self.inodes.hold(node, parent.ino, name)
-            handle.ahead[position - 1 - handle.ahead_from] = None
+            await self._look_ahead(handle, _BATCH)
 
     @request(by_handle=True)
     async def releasedir(self, fh: int) -> None:
         """closedir(3)."""
         handle = self.directories.remove(fh)
-        for item in handle.ahead:
-            if item is not None:
-                item[1].released()
+        handle.seek(0)
         if handle.node.in_memory:
             handle.listing.release()
         else:

@@ -36,8 +36,15 @@ _ORDINARY: Final = frozenset({errno.ENOENT, errno.ENODATA, errno.ESTALE, errno.E
 class Refusals(Protocol):
     """Where refusals are told (fusefs.nodes.journal)."""
 
-    def refused(  # noqa: PLR0917 - one fact each
-        self, caller: Caller, operation: str, path: str, errno: int, reason: str, remedy: str
+    def refused(
+        self,
+        caller: Caller | None,
+        operation: str,
+        path: bytes | str,
+        errno: int,
+        *,
+        reason: str,
+        remedy: str,
     ) -> None:
         """Keep one line for ``/errors``."""
 
@@ -65,7 +72,9 @@ class Boundary:
         if _worth_a_line(where.ino, number, failure):
             reason = str(failure) if isinstance(failure, StorageError) else _reason(failure)
             remedy = failure.remedy if isinstance(failure, StorageError) else ""
-            self._refusals.refused(where.caller, operation, where.path(), number, reason, remedy)
+            self._refusals.refused(
+                where.caller, operation, where.path(), number, reason=reason, remedy=remedy
+            )
         return number
 
 
@@ -74,7 +83,7 @@ class Where:
 
     __slots__ = ("_path", "caller", "ino")
 
-    def __init__(self, ino: int, caller: Caller, path: Callable[[], str]) -> None:
+    def __init__(self, ino: int, caller: Caller | None, path: Callable[[], str]) -> None:
         self.ino, self.caller, self._path = ino, caller, path
 
     def path(self) -> str:
