@@ -169,7 +169,7 @@ class ParentIsContainerError(StoreError):
 
 
 class DamagedError(StoreError):
-    """A record without its content, or an object that is incomplete. ``path`` is what is missing."""
+    """A record without its content, or something half made. ``path`` is what is missing."""
 
     def __init__(self, what: str, path: str, reason: str, *, remedy: str = "") -> None:
         super().__init__(f"{what} is damaged: {path}: {reason}", remedy=remedy)

@@ -67,26 +67,30 @@ def encode_text(value: Any, *, sort: bool = True) -> str:
     kind = type(value)
     if kind is str:
         return f'"{_SPECIAL.sub(_escape, value)}"'
-    if kind is int:
-        return str(value)
     if kind is tuple or kind is list:
         return f"[{','.join([encode_text(item, sort=sort) for item in value])}]"
-    if kind is bool:
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if kind is float:
-        return _number(value)
     if isinstance(value, Mapping):
         members = sorted(value.items(), key=_byte_order) if sort else value.items()
         inner = [f"{encode_string(k)}:{encode_text(v, sort=sort)}" for k, v in members]
         return f"{{{','.join(inner)}}}"
-    raise TypeError(f"{kind.__name__} has no JSON form")
+    return _scalar(value)
 
 
 def encode_string(text: str) -> str:
     """Return *text* quoted and escaped."""
     return f'"{_SPECIAL.sub(_escape, text)}"'
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _number(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def _escape(match: re.Match[str]) -> str:

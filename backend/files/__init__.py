@@ -1,1 +1,1 @@
-"""State on disk: lock files, record files, big data. No rules about what the records mean."""
+"""The state of a store on disk: lock files, record files, data items, and where they are."""

@@ -1,0 +1,84 @@
+"""One record file: read it, replace it, tell whether it changed.
+
+Used by: backend.stores. Knows nothing of: locks (its callers hold them), rules between records.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from backend.codec.gojson import MalformedError
+from backend.codec.recordfiles import BadRecord, Decoded, Format, join
+from backend.errors import RecordFileError
+from drivers.linux import atomicfile
+
+R = TypeVar("R")
+
+
+class Signature(NamedTuple):
+    """Changes whenever the file is replaced; a file that is not there has none."""
+
+    modified: int
+    size: int
+    inode: int
+
+
+class RecordFile(Generic[R]):
+    """``durable`` files are on stable storage before a write returns."""
+
+    def __init__(self, path: str, form: Format[R], *, durable: bool = True) -> None:
+        self.path, self.format, self.durable = path, form, durable
+        # Texts of the records last written, so that a rewrite encodes only what changed.
+        self._written: dict[int, tuple[R, str]] = {}
+
+    def signature(self) -> Signature | None:
+        """What identifies the present content."""
+        try:
+            return _signature(os.stat(self.path))
+        except FileNotFoundError:
+            return None
+
+    def read(self, **derived: object) -> Decoded[R]:
+        """Return its records, *derived* fields set. A missing file is an empty one.
+
+        Raises RecordFileError if it is damaged as a whole.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return Decoded()
+        except IsADirectoryError:
+            raise RecordFileError(self.path, "it is a directory", remedy=_REMEDY) from None
+        try:
+            return self.format.decode(data, **derived)
+        except MalformedError as exc:
+            raise RecordFileError(self.path, str(exc), remedy=_REMEDY) from None
+
+    def write(self, records: Sequence[R]) -> Signature:
+        """Replace the content. Nothing changes if it fails."""
+        texts = {id(record): self._text(record) for record in records}
+        os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
+        status = atomicfile.replace(
+            self.path, join([text for _, text in texts.values()]), sync=self.durable
+        )
+        self._written = texts
+        return _signature(status)
+
+    def bad_record_error(self, bad: BadRecord) -> RecordFileError:
+        """The reason not to rewrite a file that holds *bad*."""
+        who = f"record {bad.index}" + (f" ({bad.id[:12]})" if bad.id else "")
+        return RecordFileError(self.path, f"{who}: {bad.reason}", remedy=_REMEDY)
+
+    def _text(self, record: R) -> tuple[R, str]:
+        known = self._written.get(id(record))
+        if known is not None and known[0] is record:
+            return known
+        return record, self.format.encode_record(record)
+
+
+_REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
+
+
+def _signature(status: os.stat_result) -> Signature:
+    return Signature(status.st_mtime_ns, status.st_size, status.st_ino)

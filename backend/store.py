@@ -1,0 +1,161 @@
+"""Opens a graph root and wires record stores, driver and verbs together.
+
+Used by: backend's public names, backend.cli, fusefs. Knows nothing of: how a verb works.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from backend.errors import NotAStoreError
+from backend.files.paths import StorePaths
+from backend.model.options import StoreOptions
+from backend.model.snapshot import Snapshot
+from backend.stores.additional import directories
+from backend.stores.whole import Snapshots, open_stores
+from drivers.errors import WrongDriverError
+from drivers.protocol import Driver
+
+_DRIVERS: Final = ("overlay", "vfs", "btrfs", "zfs", "aufs")
+_DEFAULT_DRIVER: Final = "overlay"
+_MARKS: Final = ("storage.lock", "userns.lock", "libpod", "db.sql", "defaultNetworkBackend")
+
+
+class Store:
+    """A store that is open. Use :func:`open_store`; close it, or use it in a with-block."""
+
+    def __init__(self, options: StoreOptions, driver_name: str) -> None:
+        self.options: Final = options
+        self.paths: Final = StorePaths(
+            graph_root=options.graph_root,
+            run_root=options.run_root,
+            driver=driver_name,
+            image_store=options.image_store,
+            transient=options.transient,
+        )
+        self.stores: Final = open_stores(
+            self.paths,
+            additional=directories(options.driver_options, driver_name),
+            writable=not options.read_only,
+            lock_seconds=options.lock_timeout,
+        )
+        self._snapshots = Snapshots(self.stores)
+        # Guards _driver: two threads may need it first at the same time.
+        self._opening = threading.Lock()
+        self._driver: Driver | None = None
+
+    @property
+    def driver(self) -> Driver:
+        """The driver; opened at its first use, which listing never makes."""
+        with self._opening:
+            if self._driver is None:
+                self._driver = _open_driver(self.options, self.paths.driver)
+            return self._driver
+
+    def snapshot(self) -> Snapshot:
+        """Every record, up to date. May wait for a writer. Raises LockTimeoutError."""
+        return self._snapshots.take()
+
+    def cached(self) -> Snapshot:
+        """The last snapshot with this process's own changes; no I/O, no lock, any thread."""
+        return self._snapshots.cached()
+
+    def watched(self) -> Sequence[str]:
+        """Files whose change means that :meth:`cached` may be stale.
+
+        Watch their directories and stat them; a lock file must not be opened.
+        """
+        return self._snapshots.watched()
+
+    def close(self) -> None:
+        """Let go of the driver. Mounts stay; closing twice is harmless."""
+        with self._opening:
+            driver, self._driver = self._driver, None
+        if driver is not None:
+            driver.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_store(options: StoreOptions) -> Store:
+    """Open the store that *options* describe.
+
+    Read-only, nothing is created and only read locks are taken; otherwise the directories of a
+    new store are made. Raises NotAStoreError and WrongDriverError; damaged record files are
+    listed as problems of the snapshot, and refused by what would have to rewrite them.
+    """
+    _check_root(options)
+    store = Store(options, _driver_name(options))
+    store.snapshot()
+    return store
+
+
+def _check_root(options: StoreOptions) -> None:
+    root = options.graph_root
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        if options.read_only:
+            raise NotAStoreError(root, "no such directory", remedy=_WHERE) from None
+        os.makedirs(root, 0o700, exist_ok=True)
+        names = []
+    except NotADirectoryError:
+        raise NotAStoreError(root, "not a directory", remedy=_WHERE) from None
+    except PermissionError:
+        reason = "permission denied"
+        raise NotAStoreError(root, reason, remedy="run it as the store's owner") from None
+    if names or options.read_only:
+        marks = {*_MARKS, *_DRIVERS, *(f"{driver}-layers" for driver in _DRIVERS)}
+        if marks.isdisjoint(names):
+            raise NotAStoreError(root, "no store is in it", remedy=_WHERE)
+
+
+def _driver_name(options: StoreOptions) -> str:
+    """The driver asked for, else the one whose data is there, else overlay."""
+    if options.driver:
+        return "overlay" if options.driver == "overlay2" else options.driver
+    root = options.graph_root
+    found = [
+        name
+        for name in _DRIVERS
+        if os.path.isdir(f"{root}/{name}-layers") or os.path.isdir(f"{root}/{name}")
+    ]
+    if len(found) > 1:
+        recorded = [name for name in found if os.path.exists(f"{root}/{name}-layers/layers.json")]
+        if len(recorded) != 1:
+            raise WrongDriverError(
+                f"{root}: data of several drivers is in it: {', '.join(found)}",
+                remedy="choose one with --storage-driver or in storage.conf",
+            )
+        found = recorded
+    return found[0] if found else _DEFAULT_DRIVER
+
+
+_WHERE: Final = "give the graph root with --graph, or set it in storage.conf"
+
+
+def _open_driver(options: StoreOptions, name: str) -> Driver:
+    from drivers import registry
+
+    wanted = registry.DriverOptions(
+        graph_root=options.graph_root,
+        run_root=options.run_root,
+        name=name,
+        options=options.driver_options,
+        image_store=options.image_store,
+        priority=options.driver_priority,
+        read_only=options.read_only,
+        rootless=options.rootless,
+    )
+    return registry.open_driver(wanted)

@@ -1,0 +1,221 @@
+"""Records of one kind in one place: load, keep fresh, change, save.
+
+Used by: backend.stores.{layers,images,containers,mountpoints}, backend.stores.transaction.
+Knows nothing of: drivers, rules between kinds, lock order.
+
+A store's contents are replaced as a whole, under its lock, and never change in place: readers keep
+what they got. What is fresh is decided by the last-write token (read before the files, remembered
+only after a successful load) and by each file's signature.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from backend.errors import RecordFileError
+from backend.files.lockfile import HeldLock, locked
+from backend.files.recordfile import RecordFile, Signature
+from backend.model.snapshot import Problem
+
+R = TypeVar("R")
+
+_UNLOCKED_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True)
+class Contents(Generic[R]):
+    """What a store holds. ``damaged`` files could not be read in full and are never rewritten.
+
+    ``unsaved`` are the files whose records were put right in memory only; the next writer saves
+    them.
+    """
+
+    records: tuple[R, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    damaged: Mapping[str, RecordFileError] = field(default_factory=dict)
+    unsaved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was on disk when the contents were taken."""
+
+    token: bytes | None
+    signatures: tuple[Signature | None, ...]
+
+
+class RecordStore(Generic[R]):
+    """``files`` are in loading order. A store that is not ``writable`` creates nothing."""
+
+    kind = "record"
+
+    def __init__(
+        self,
+        lock_path: str,
+        files: Sequence[RecordFile[R]],
+        *,
+        writable: bool,
+        lock_seconds: float | None,
+    ) -> None:
+        self.lock_path, self.files, self.writable = lock_path, tuple(files), writable
+        self._lock_seconds = lock_seconds
+        # Replaced as a whole under the lock; read without any.
+        self.contents: Contents[R] = Contents()
+        # Several readers may find the store changed at once: one loads, guarded by this.
+        self._loading = threading.Lock()
+        self._seen: _Seen | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Contents[R]]:
+        """Hold the lock for reading; give the up-to-date contents."""
+        with self._locked(exclusive=False) as held:
+            if held is None:
+                self._load_unlocked()
+            else:
+                self._refresh(held)
+            yield self.contents
+
+    @contextmanager
+    def writing(self) -> Iterator["Writer[R]"]:
+        """Hold the lock for writing. Raises RecordFileError if a file could not be rewritten."""
+        with self._locked(exclusive=True) as held:
+            if held is None:
+                raise AssertionError("an exclusive lock always has its file")
+            self._refresh(held)
+            for error in self.contents.damaged.values():
+                raise error
+            yield self._writer(held)
+
+    def adopt(self, contents: Contents[R], held: HeldLock, token: bytes) -> None:
+        """Take over what a writer has just saved under *held*."""
+        self.contents = contents
+        self._seen = _Seen(token, self._signatures()) if held.exclusive else None
+
+    def forget(self) -> None:
+        """Load again at the next use: a save failed half-way."""
+        self._seen = None
+
+    def derived(self, file: RecordFile[R]) -> Mapping[str, Any]:
+        """Fields of a record that follow from where it was found."""
+        return {"location": file.path, "read_only": not self.writable}
+
+    def settle(self, records: list[R]) -> tuple[list[R], set[str]]:
+        """Put right what records contradict each other in; also the files that this concerns."""
+        return records, set()
+
+    def inspect(self, records: Iterable[R]) -> Iterator[Problem]:
+        """What is wrong with single records although they could be read."""
+        del records
+        return iter(())
+
+    def _writer(self, held: HeldLock) -> "Writer[R]":
+        return Writer(self, held)
+
+    @contextmanager
+    def _locked(self, *, exclusive: bool) -> Iterator[HeldLock | None]:
+        with locked(
+            self.lock_path,
+            exclusive=exclusive,
+            create=self.writable,
+            seconds=self._lock_seconds,
+        ) as held:
+            yield held
+
+    def _refresh(self, held: HeldLock) -> None:
+        with self._loading:
+            now = _Seen(held.token(), self._signatures())
+            if now != self._seen:
+                self._seen = None
+                self.contents = self._load()
+                self._seen = now
+
+    def _load_unlocked(self) -> None:
+        """Each file is whole at any moment; together they are if none changed meanwhile."""
+        with self._loading:
+            for _ in range(_UNLOCKED_ATTEMPTS):
+                now = _Seen(None, self._signatures())
+                if now == self._seen:
+                    return
+                self.contents = self._load()
+                self._seen = now
+
+    def _signatures(self) -> tuple[Signature | None, ...]:
+        return tuple(file.signature() for file in self.files)
+
+    def _load(self) -> Contents[R]:
+        records: list[R] = []
+        problems: list[Problem] = []
+        damaged: dict[str, RecordFileError] = {}
+        for file in self.files:
+            try:
+                decoded = file.read(**self.derived(file))
+            except RecordFileError as exc:
+                damaged[file.path] = exc
+                problems.append(Problem("store", "", file.path, str(exc), exc.remedy))
+                continue
+            records.extend(decoded.records)
+            for bad in decoded.bad:
+                error = file.bad_record_error(bad)
+                damaged.setdefault(file.path, error)
+                problems.append(Problem(self.kind, bad.id, file.path, bad.reason, error.remedy))
+        settled, unsaved = self.settle(records)
+        problems.extend(self.inspect(settled))
+        return Contents(tuple(settled), tuple(problems), damaged, frozenset(unsaved))
+
+
+class Writer(Generic[R]):
+    """Changes to a store that is locked for writing; :meth:`save` makes them real.
+
+    What is not saved when the lock is left never happened.
+    """
+
+    def __init__(self, store: RecordStore[R], held: HeldLock) -> None:
+        self.store, self.held = store, held
+        self._records: dict[str, R] = {
+            self.key(record): record for record in store.contents.records
+        }
+        self._dirty: set[str] = set(store.contents.unsaved)
+
+    @property
+    def records(self) -> Iterable[R]:
+        """As they are now, saved or not."""
+        return self._records.values()
+
+    def get(self, identifier: str) -> R | None:
+        """The record with exactly this ID."""
+        return self._records.get(identifier)
+
+    def put(self, record: R) -> None:
+        """Add a record at the end, or replace the one with its ID in place."""
+        self._records[self.key(record)] = record
+        self._dirty.add(self.location(record))
+
+    def drop(self, identifier: str) -> None:
+        """Take a record out."""
+        self._dirty.add(self.location(self._records.pop(identifier)))
+
+    def save(self) -> None:
+        """Write the files that changed: token first, then each file as a whole."""
+        if not self._dirty:
+            return
+        token = self.held.renew_token()
+        try:
+            for file in self.store.files:
+                if file.path in self._dirty:
+                    file.write([r for r in self.records if self.location(r) == file.path])
+        except BaseException:
+            self.store.forget()
+            raise
+        self._dirty.clear()
+        kept = Contents(tuple(self.records), tuple(self.store.inspect(self.records)))
+        self.store.adopt(kept, self.held, token)
+
+    def key(self, record: R) -> str:
+        """What tells records apart."""
+        raise NotImplementedError
+
+    def location(self, record: R) -> str:
+        """Path of the file that the record belongs to."""
+        raise NotImplementedError

@@ -1,0 +1,67 @@
+"""Records of layers.
+
+Used by: backend.stores.transaction, backend.store. Knows nothing of: layer directories, drivers,
+mounts. Source of the rules: containers/storage layers.go (load, pickStoreLocation).
+"""
+
+from backend.codec import recordfiles
+from backend.files.lockfile import HeldLock
+from backend.files.paths import StorePaths
+from backend.files.recordfile import RecordFile
+from backend.model.records import Layer
+from backend.model.snapshot import LayerTable
+from backend.stores.base import RecordStore
+from backend.stores.named import NamedWriter, drop_repeated, settle_names
+
+RECORDS = "layers.json"
+VOLATILE_RECORDS = "volatile-layers.json"
+LOCK = "layers.lock"
+
+
+class LayerWriter(NamedWriter[Layer]):
+    """Changes to layers."""
+
+    table_type = LayerTable
+
+    @property
+    def table(self) -> LayerTable:
+        """The layers with their look-ups, as they are now."""
+        table = super().table
+        assert isinstance(table, LayerTable)
+        return table
+
+
+class LayerStore(RecordStore[Layer]):
+    """Layers of a graph root, of its image store, or of an additional store."""
+
+    kind = "layer"
+
+    def settle(self, records: list[Layer]) -> tuple[list[Layer], set[str]]:
+        """The first record with an ID counts, the last with a name; incomplete ones stay."""
+        first, repeated = drop_repeated(records)
+        settled, renamed = settle_names(first)
+        return settled, repeated | renamed
+
+    def _writer(self, held: HeldLock) -> LayerWriter:
+        return LayerWriter(self, held)
+
+
+def primary(paths: StorePaths, *, writable: bool, lock_seconds: float | None) -> LayerStore:
+    """Layers of the graph root: stable, then volatile."""
+    files = [
+        RecordFile(f"{paths.layers}/{RECORDS}", recordfiles.LAYERS),
+        RecordFile(
+            f"{paths.volatile_layers}/{VOLATILE_RECORDS}", recordfiles.LAYERS, durable=False
+        ),
+    ]
+    lock = f"{paths.layers}/{LOCK}"
+    return LayerStore(lock, files, writable=writable, lock_seconds=lock_seconds)
+
+
+def additional(directory: str, *, lock_seconds: float | None) -> LayerStore:
+    """Layers of an additional store, from its ``DRIVER-layers`` *directory*."""
+    files = [
+        RecordFile(f"{directory}/{name}", recordfiles.LAYERS)
+        for name in (RECORDS, VOLATILE_RECORDS)
+    ]
+    return LayerStore(f"{directory}/{LOCK}", files, writable=False, lock_seconds=lock_seconds)

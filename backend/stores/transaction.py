@@ -1,0 +1,157 @@
+"""Lock order as code, guards as proof (see backend/LOCKING.md).
+
+Used by: backend.api, backend.store. Knows nothing of: verbs, drivers.
+
+Callers say what they need, never in which order. The order is that of the Go tools: graph,
+layers, additional layers, images, additional images, containers; mount points innermost.
+"""
+
+import enum
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from backend.errors import ReadOnlyStoreError
+from backend.files.lockfile import locked
+from backend.stores.base import RecordStore
+from backend.stores.containers import ContainerStore, ContainerWriter
+from backend.stores.images import ImageStore, ImageWriter
+from backend.stores.layers import LayerStore, LayerWriter
+from backend.stores.mountpoints import MountPointStore, MountPointWriter
+
+W = TypeVar("W")
+
+
+class Kind(enum.IntEnum):
+    """What can be locked for writing. The value is the place in the order."""
+
+    GRAPH = 0
+    LAYERS = 1
+    IMAGES = 2
+    CONTAINERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Every record store of a graph root. The additional ones are never written."""
+
+    graph_lock: str
+    layers: LayerStore
+    more_layers: tuple[LayerStore, ...]
+    images: ImageStore
+    more_images: tuple[ImageStore, ...]
+    containers: ContainerStore
+    mounts: MountPointStore
+    lock_seconds: float
+
+
+class WriteTx:
+    """What is locked for writing. Asking for anything else is a mistake in the program."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._layers: LayerWriter | None = None
+        self._images: ImageWriter | None = None
+        self._containers: ContainerWriter | None = None
+        # Called in turn once every lock is given back: erasing what was renamed away.
+        self.afterwards: list[Callable[[], None]] = []
+
+    @property
+    def layers(self) -> LayerWriter:
+        """Layers of the store itself."""
+        return _held(self._layers, Kind.LAYERS)
+
+    @property
+    def images(self) -> ImageWriter:
+        """Images of the store itself."""
+        return _held(self._images, Kind.IMAGES)
+
+    @property
+    def containers(self) -> ContainerWriter:
+        """Containers."""
+        return _held(self._containers, Kind.CONTAINERS)
+
+    @contextmanager
+    def mounts(self) -> Iterator[MountPointWriter]:
+        """Lock the mount points; only while the layers are locked, and briefly."""
+        _held(self._layers, Kind.LAYERS)
+        with self._stores.mounts.writing() as writer:
+            assert isinstance(writer, MountPointWriter)
+            yield writer
+
+    def enter(self, held: ExitStack, kind: Kind) -> None:
+        """Lock one kind; :func:`writing` calls this in order."""
+        stores = self._stores
+        match kind:
+            case Kind.GRAPH:
+                held.enter_context(
+                    locked(stores.graph_lock, exclusive=True, seconds=stores.lock_seconds)
+                )
+            case Kind.LAYERS:
+                layers = held.enter_context(stores.layers.writing())
+                assert isinstance(layers, LayerWriter)
+                self._layers = layers
+            case Kind.IMAGES:
+                images = held.enter_context(stores.images.writing())
+                assert isinstance(images, ImageWriter)
+                self._images = images
+            case Kind.CONTAINERS:
+                containers = held.enter_context(stores.containers.writing())
+                assert isinstance(containers, ContainerWriter)
+                self._containers = containers
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a transaction is not a condition; leave its with-block instead")
+
+
+@contextmanager
+def writing(stores: Stores, *kinds: Kind) -> Iterator[WriteTx]:
+    """Lock *kinds* for writing, the additional stores of each for reading, in the one order."""
+    if not stores.layers.writable:
+        raise ReadOnlyStoreError(
+            f"the store of {stores.layers.lock_path}", remedy="open it without read-only"
+        )
+    tx = WriteTx(stores)
+    with ExitStack() as held:
+        for kind in sorted(set(kinds)):
+            tx.enter(held, kind)
+            for more in _additional(stores, kind):
+                held.enter_context(more.reading())
+        yield tx
+    for action in tx.afterwards:
+        action()
+
+
+@contextmanager
+def reading(stores: Stores) -> Iterator[None]:
+    """Lock everything for reading at once, so that what is read belongs together."""
+    with ExitStack() as held:
+        held.enter_context(stores.layers.reading())
+        with stores.mounts.reading():
+            pass  # loaded; nobody has to wait for the rest
+        others: tuple[RecordStore[Any], ...] = (
+            *stores.more_layers,
+            stores.images,
+            *stores.more_images,
+            stores.containers,
+        )
+        for store in others:
+            held.enter_context(store.reading())
+        yield
+
+
+def _additional(stores: Stores, kind: Kind) -> tuple[RecordStore[Any], ...]:
+    match kind:
+        case Kind.LAYERS:
+            return stores.more_layers
+        case Kind.IMAGES:
+            return stores.more_images
+        case _:
+            return ()
+
+
+def _held(writer: W | None, kind: Kind) -> W:
+    if writer is None:
+        raise AssertionError(f"{kind.name.lower()} are not locked here")
+    return writer

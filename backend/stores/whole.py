@@ -1,0 +1,135 @@
+"""All record stores of a graph root together, as snapshots.
+
+Used by: backend.store, backend.api. Knows nothing of: verbs, drivers.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from backend.files.paths import StorePaths
+from backend.model.records import Image, Layer
+from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem, Snapshot
+from backend.stores import containers, images, layers, mountpoints
+from backend.stores.base import Contents, RecordStore
+from backend.stores.transaction import Stores, reading
+
+
+def open_stores(
+    paths: StorePaths, *, additional: Iterable[str], writable: bool, lock_seconds: float
+) -> Stores:
+    """Name every record store of a graph root. Nothing is read, locked or created yet."""
+    more_layers = [
+        layers.additional(f"{root}/{paths.driver}-layers", lock_seconds=lock_seconds)
+        for root in additional
+    ]
+    more_images = [
+        images.additional(f"{root}/{paths.driver}-images", lock_seconds=lock_seconds)
+        for root in additional
+    ]
+    if paths.image_store:
+        more_layers.insert(
+            0, layers.additional(paths.image_store_layers, lock_seconds=lock_seconds)
+        )
+    return Stores(
+        graph_lock=paths.graph_lock,
+        layers=layers.primary(paths, writable=writable, lock_seconds=lock_seconds),
+        more_layers=tuple(more_layers),
+        images=images.primary(paths, writable=writable, lock_seconds=lock_seconds),
+        more_images=tuple(more_images),
+        containers=containers.primary(paths, writable=writable, lock_seconds=lock_seconds),
+        mounts=mountpoints.primary(paths, writable=writable, lock_seconds=lock_seconds),
+        lock_seconds=lock_seconds,
+    )
+
+
+class Snapshots:
+    """Makes snapshots; a table is made anew only if records of its kind changed."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        # Guards the rest: what the last snapshot was made of, and the snapshot.
+        self._mutex = threading.Lock()
+        self._made_of: tuple[tuple[Contents[Any], ...], ...] = ((), (), (), ())
+        self._last = Snapshot(LayerTable(), ImageTable(), ContainerTable(), {})
+
+    def take(self) -> Snapshot:
+        """Every record as of now, under brief read locks."""
+        with reading(self._stores):
+            return self.cached()
+
+    def cached(self) -> Snapshot:
+        """Every record as last loaded or saved by this process; no I/O and no store lock."""
+        stores = self._stores
+        groups: tuple[Sequence[RecordStore[Any]], ...] = (
+            (stores.layers, *stores.more_layers),
+            (stores.images, *stores.more_images),
+            (stores.containers,),
+            (stores.mounts,),
+        )
+        with self._mutex:
+            made_of = tuple(tuple(store.contents for store in group) for group in groups)
+            if not _same(made_of, self._made_of):
+                self._last = self._compose(made_of)
+                self._made_of = made_of
+            return self._last
+
+    def watched(self) -> Sequence[str]:
+        """Files that are replaced, or written to, whenever a record changes."""
+        stores = self._stores
+        every: tuple[RecordStore[Any], ...] = (
+            stores.layers,
+            *stores.more_layers,
+            stores.images,
+            *stores.more_images,
+            stores.containers,
+            stores.mounts,
+        )
+        files = [
+            path for store in every for path in (*(f.path for f in store.files), store.lock_path)
+        ]
+        return tuple(dict.fromkeys(files))
+
+    def _compose(self, made_of: tuple[tuple[Contents[Any], ...], ...]) -> Snapshot:
+        last, before = self._last, self._made_of
+        layer_contents, image_contents, container_contents, mount_contents = made_of
+        return Snapshot(
+            layers=last.layers
+            if _same(layer_contents, before[0])
+            else LayerTable(_first_of_each(layer_contents)),
+            images=last.images
+            if _same(image_contents, before[1])
+            else ImageTable(_first_of_each(image_contents)),
+            containers=last.containers
+            if _same(container_contents, before[2])
+            else ContainerTable(_first_of_each(container_contents)),
+            mounts=last.mounts
+            if _same(mount_contents, before[3])
+            else {mount.id: mount for mount in mount_contents[0].records},
+            problems=_problems(made_of),
+        )
+
+
+def _same(some: Sequence[object], others: Sequence[object]) -> bool:
+    """Whether two (nested) sequences are made of the same objects."""
+    if len(some) != len(others):
+        return False
+    return all(
+        _same(one, other) if isinstance(one, tuple) and isinstance(other, tuple) else one is other
+        for one, other in zip(some, others, strict=True)
+    )
+
+
+def _first_of_each(group: Sequence[Contents[Any]]) -> Iterable[Any]:
+    """Records of all stores; the first store that has an ID wins."""
+    if len(group) == 1:
+        return group[0].records
+    found: dict[str, Layer | Image] = {}
+    for contents in group:
+        for record in contents.records:
+            found.setdefault(record.id, record)
+    return found.values()
+
+
+def _problems(made_of: tuple[tuple[Contents[Any], ...], ...]) -> tuple[Problem, ...]:
+    return tuple(problem for group in made_of for one in group for problem in one.problems)
