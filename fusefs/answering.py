@@ -108,7 +108,7 @@ class Answering(pyfuse3.Operations):
         handle.ahead = entries[::-1]
 
     async def _attributes(self, node: Node) -> Attributes:
-        if node.in_memory:
+        if node.in_memory or node.attributes_in_memory:
             return node.attributes()
         return await self._run(node, node.attributes)
 

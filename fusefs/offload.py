@@ -1,8 +1,9 @@
 """Worker threads: the one bridge from the event loop to code that blocks.
 
 Used by: every module of fusefs that runs in the loop. Knows nothing of: FUSE, nodes, the store.
-Rule: a request crosses at most once and does there all that it has to. Two lanes, so that a verb
-that waits for a store lock cannot keep a read of a file waiting.
+Rule: a request crosses at most once and does there all that it has to. Lanes, so that a verb that
+waits for a store lock cannot keep a read of a file waiting, and a thread that walks into our own
+mount to attach something can always be answered by another.
 
 Own threads rather than trio's: one hop costs half of the processor time (80 against 150 µs,
 where the thread itself does nothing), and hops are what a request behind passthrough consists of.
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 _RECORDS: Final = 6
 _DATA: Final = 12
+_MOUNTS: Final = 4
 
 
 class _Job:
@@ -96,6 +98,7 @@ class Offload:
         token = trio.lowlevel.current_trio_token()
         self._records = _Lane("records", _RECORDS, token)
         self._data = _Lane("data", _DATA, token)
+        self._mounts = _Lane("mounts", _MOUNTS, token)
 
     async def records(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that is short, or may take store locks."""
@@ -105,6 +108,10 @@ class Offload:
         """Run a call that reads or writes content and never takes store locks."""
         return cast("T", await self._data.run(lambda: function(*args, **kwargs)))
 
+    async def mounts(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a call that mounts or unmounts on our own tree (fusefs.native)."""
+        return cast("T", await self._mounts.run(lambda: function(*args, **kwargs)))
+
     def later(self, function: Callable[[], object]) -> None:
         """Run a call that cannot fail (a release) some time soon; nobody waits for it."""
         self._data.later(function)
@@ -112,9 +119,10 @@ class Offload:
     @property
     def under_way(self) -> int:
         """Calls whose result is still out."""
-        return self._records.under_way + self._data.under_way
+        return self._records.under_way + self._data.under_way + self._mounts.under_way
 
     def close(self) -> None:
         """Let the threads end when their work is done."""
         self._records.close()
         self._data.close()
+        self._mounts.close()

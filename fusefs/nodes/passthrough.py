@@ -11,7 +11,7 @@ caller makes belongs to the caller, as if the caller had made it on the backing 
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from drivers.linux import rename, xattr
@@ -46,33 +46,16 @@ class Backed(Protocol):
         ...
 
 
-def directory_node(
-    path: str,
-    *role: str,
-    writable: bool = True,
-    may_delete: Callable[[Caller], None] | None = None,
-) -> "BackedDirectory":
+def directory_node(path: str, *role: str, writable: bool = True) -> "RootDirectory":
     """Show the directory *path* as it is; *role* makes its inode number (see node_ino)."""
     view = View(
-        "\0".join(role),
-        lambda: os.open(path, _DIRECTORY | os.O_CLOEXEC),
-        writable=writable,
-        may_delete=may_delete,
+        "\0".join(role), lambda: os.open(path, _DIRECTORY | os.O_CLOEXEC), writable=writable
     )
-    return root_of(view, node_ino(*role))
-
-
-def root_of(view: View, ino: Ino) -> "BackedDirectory":
-    """The node of a view's root; opens the view."""
-    root = BackedDirectory(view, ino, os.fstat(view.root().fd))
-    root.is_root = True
-    return root
+    return RootDirectory(view, node_ino(*role))
 
 
 class BackedDirectory(BackedNode, Directory):
     """A directory on disk."""
-
-    is_root = False
 
     def backing(self) -> "BackedDirectory":
         """Itself."""
@@ -80,7 +63,7 @@ class BackedDirectory(BackedNode, Directory):
 
     def status(self) -> os.stat_result:
         """stat(2), by the directory's own descriptor where it is open."""
-        held = self.view.root() if self.is_root else self.view.descriptors.get(self)
+        held = self.view.descriptors.get(self)
         return os.fstat(held.fd) if held else super().status()
 
     def reach(self) -> Descriptor:
@@ -89,8 +72,6 @@ class BackedDirectory(BackedNode, Directory):
 
     def descriptor(self) -> Descriptor:
         """A descriptor (O_PATH) of the directory, wherever it is now in the view."""
-        if self.is_root:
-            return self.view.root()
         held = self.view.descriptors.get(self)
         if held is None:
             held = self._resolve()
@@ -100,8 +81,9 @@ class BackedDirectory(BackedNode, Directory):
     def _resolve(self) -> Descriptor:
         """Open it below the nearest directory that is open, the root at the latest."""
         components: list[bytes] = []
-        current, base, length = self, None, 0
-        while base is None and not current.is_root and length < _LONGEST_PATH:
+        current: BackedDirectory = self
+        base, length = None, 0
+        while base is None and not isinstance(current, RootDirectory) and length < _LONGEST_PATH:
             if not current.places:
                 raise stale()
             current, name = current.places[0]
@@ -222,7 +204,7 @@ class BackedDirectory(BackedNode, Directory):
 
     def unlink(self, name: bytes, caller: Caller) -> None:
         """unlink(2); who has the file open keeps it."""
-        self.view.check_deletion(caller)
+        self.view.check_deletion(caller, name)
         here = self.descriptor()
         status = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
         os.unlink(name, dir_fd=here.fd)
@@ -230,7 +212,7 @@ class BackedDirectory(BackedNode, Directory):
 
     def remove_directory(self, name: bytes, caller: Caller) -> None:
         """rmdir(2)."""
-        self.view.check_deletion(caller)
+        self.view.check_deletion(caller, name)
         here = self.descriptor()
         status = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
         os.rmdir(name, dir_fd=here.fd)
@@ -247,7 +229,7 @@ class BackedDirectory(BackedNode, Directory):
         self, name: bytes, to: Directory, to_name: bytes, mode: RenameMode, caller: Caller
     ) -> None:
         """renameat2(2) within the view. Nodes follow: a directory's children hold it, no path."""
-        self.view.check_deletion(caller)
+        self.view.check_deletion(caller, name)
         if not isinstance(to, Backed):
             raise refused(name)
         target = to.backing()
@@ -280,6 +262,21 @@ class BackedDirectory(BackedNode, Directory):
             node.displace(self, name)
 
 
+class RootDirectory(BackedDirectory):
+    """The root of a view. Making one opens nothing."""
+
+    def __init__(self, view: View, ino: Ino) -> None:
+        super().__init__(view, ino, (0, 0), stat.S_IFDIR)
+
+    def descriptor(self) -> Descriptor:
+        """The view's own."""
+        return self.view.root()
+
+    def status(self) -> os.stat_result:
+        """stat(2) of the view's root."""
+        return os.fstat(self.view.root().fd)
+
+
 class BackedListing(OpenDirectory):
     """An open directory that gives nodes and attributes by the batch."""
 
@@ -303,8 +300,6 @@ class BackedListing(OpenDirectory):
 
 
 def _make(view: View, ino: Ino, status: os.stat_result) -> BackedNode:
-    if stat.S_ISDIR(status.st_mode):
-        return BackedDirectory(view, ino, status)
-    if stat.S_ISLNK(status.st_mode):
-        return BackedLink(view, ino, status)
-    return BackedFile(view, ino, status)
+    kind = stat.S_IFMT(status.st_mode)
+    make = {stat.S_IFDIR: BackedDirectory, stat.S_IFLNK: BackedLink}.get(kind, BackedFile)
+    return make(view, ino, view.identity(status), kind)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from drivers.linux import xattr
 from fusefs.nodes.base import AttributeChange, Attributes, Caller, Ino, Node
-from fusefs.nodes.passthrough_view import Descriptor, View
+from fusefs.nodes.passthrough_view import Descriptor, Identity, View
 
 if TYPE_CHECKING:
     from fusefs.nodes.passthrough import BackedDirectory
@@ -53,11 +53,11 @@ class BackedNode(Node):
 
     in_memory = False
 
-    def __init__(self, view: View, ino: Ino, status: os.stat_result) -> None:
+    def __init__(self, view: View, ino: Ino, identity: Identity, kind: int) -> None:
         super().__init__(ino)
         self.view = view
-        self.identity = view.identity(status)
-        self.kind = stat.S_IFMT(status.st_mode)
+        self.identity = identity
+        self.kind = kind
         self.entry_timeout = self.attr_timeout = view.timeout
         self.gone = False
         self.places: tuple[tuple[BackedDirectory, bytes], ...] = ()

@@ -97,7 +97,7 @@ class View:
         writable: bool = False,
         immutable: bool = False,
         close_root: Callable[[], None] | None = None,
-        may_delete: Callable[[Caller], None] | None = None,
+        may_delete: Callable[[Caller, bytes], None] | None = None,
         descriptors: Descriptors = SHARED,
     ) -> None:
         self.key = key
@@ -131,13 +131,17 @@ class View:
 
     def close_if_idle(self, seconds: float) -> bool:
         """Close the root if no file is open and nothing asked for *seconds*; whether it is shut."""
-        with self._opening:
+        if not self._opening.acquire(blocking=False):
+            return False
+        try:
             if self._root is None:
                 return True
             if self._open_files or time.monotonic() - self.last_used < seconds:
                 return False
             self._shut()
             return True
+        finally:
+            self._opening.release()
 
     def close(self) -> None:
         """Close the root now; files that are open stay usable. It opens again when asked for."""
@@ -172,11 +176,11 @@ class View:
         if not self.writable:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    def check_deletion(self, caller: Caller) -> None:
+    def check_deletion(self, caller: Caller, name: bytes) -> None:
         """EROFS, or whatever ``may_delete`` raises for *caller*."""
         self.check_writable()
         if self.may_delete is not None:
-            self.may_delete(caller)
+            self.may_delete(caller, name)
 
     def identity(self, status: os.stat_result) -> Identity:
         """What tells a file of this view from every other."""
