@@ -10,6 +10,8 @@ from typing import Final
 
 from backend import errors as store
 from drivers import errors as drivers
+from fusefs.mountpoint import MountPointError
+from fusefs.options import MountOptionError
 
 TABLE: Final[Mapping[type[BaseException], int]] = {
     drivers.StorageError: errno.EIO,
@@ -45,6 +47,8 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     store.DamagedError: errno.EUCLEAN,
     store.InvalidValueError: errno.EINVAL,
     store.NotMountedError: errno.EINVAL,
+    MountOptionError: errno.EINVAL,
+    MountPointError: errno.EBUSY,
     MemoryError: errno.ENOMEM,
     TimeoutError: errno.EBUSY,
 }

@@ -43,8 +43,6 @@ class DirectoryHandle:
 
     def seek(self, position: int) -> None:
         """Go on from *position*, whatever was looked up before."""
-        for entry in self.ahead:
-            entry.node.released()
         self.ahead, self.position, self.looked_up = [], position, position
 
 

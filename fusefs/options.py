@@ -114,12 +114,12 @@ KNOWN: Final = (
 def parse(text: str, where: str) -> MountOptions:
     """The options of ``-o text`` for a mount on *where*; a later one wins over an earlier."""
     options = MountOptions(where=where)
-    for option in _split(text):
+    for option in split(text):
         options = _with(options, option)
     return options
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
     r"""Options between commas; a comma in a value is written ``\,`` as in fstab."""
     joined = text.replace("\\,", "\0")
     return [option.replace("\0", ",").strip() for option in joined.split(",") if option.strip()]
