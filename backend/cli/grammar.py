@@ -44,7 +44,8 @@ class Flag:
 class Verb:
     """One command. ``module`` has a function ``run(request) -> int`` and is imported when needed.
 
-    ``interspersed``: flags may also stand behind arguments.
+    ``interspersed``: flags may also stand behind arguments. The exit codes are for a flag that is
+    not understood and for help; the defaults are the Go tool's.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Verb:
     maximum: int | None = 0
     flags: tuple[Flag, ...] = ()
     interspersed: bool = False
+    bad_flag_exit: int = 125
+    help_exit: int = 125
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +144,9 @@ def parse(words: Sequence[str], globals_: Sequence[Flag], verbs: Sequence[Verb])
     try:
         arguments = scanner.scan(rest[1:], interspersed=verb.interspersed)
     except _FlagError as error:
-        raise UsageError(str(error), verb, 125) from None
+        raise UsageError(str(error), verb, verb.bad_flag_exit) from None
     except _HelpFlag:
-        raise HelpAsked(verb, 125) from None
+        raise HelpAsked(verb, verb.help_exit) from None
     _check_number(verb, arguments)
     return CommandLine(verb, scanner.values(), tuple(arguments))
 

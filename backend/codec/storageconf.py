@@ -76,6 +76,9 @@ KEYS: Final[Mapping[str, Kind]] = {
 }
 """Every key below ``[storage]`` that has a meaning. The ``options.pull_options`` are free text."""
 
+_FORMER_TABLES: Final = ("options.aufs", "options.thinpool")
+"""Still in the files that distributions ship; without meaning."""
+
 PULL_OPTIONS: Final = "options.pull_options"
 DRIVER_TABLES: Final = tuple(_DRIVER_TABLES)
 
@@ -146,7 +149,7 @@ class _Merger:
                 self._set(origin, key, KEYS[key], value)
             elif isinstance(value, dict) and _is_table(key):
                 self._table(origin, key + ".", value)
-            else:
+            elif key not in _FORMER_TABLES:
                 self.unknown.append((origin, f"storage.{key}"))
 
     def _pull_options(self, origin: str, table: object) -> None:

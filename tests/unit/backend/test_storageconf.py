@@ -73,14 +73,18 @@ def test_a_number_as_mode_becomes_octal_text() -> None:
 
 
 def test_unknown_keys_are_kept_aside_with_their_file() -> None:
-    settings = merged('[storage]\ngraphrot = "/x"\n[storage.options.thinpool]\na = "b"\n[other]')
+    settings = merged('[storage]\ngraphrot = "/x"\n[storage.options.x]\na = "b"\n[other]')
 
     assert settings.unknown == (
         ("file1", "storage.graphrot"),
-        ("file1", "storage.options.thinpool"),
+        ("file1", "storage.options.x"),
         ("file1", "other"),
     )
     assert settings.values == {}
+
+
+def test_tables_of_former_drivers_are_no_surprise() -> None:
+    assert merged("[storage.options.thinpool]\n[storage.options.aufs]").unknown == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""``storagefs layers``.
+
+Used by: backend.cli.command. Knows nothing of: files.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from backend.cli.output import human_size, human_time, short
+from backend.cli.request import Request
+from backend.model.records import Image, Layer
+from backend.model.snapshot import Snapshot
+
+_HEADER: Final = ("LAYER", "PARENT", "CREATED", "SIZE", "USED BY")
+
+
+def run(request: Request) -> int:
+    """List all layers. JSON beats the tree, which beats IDs only."""
+    snapshot = request.snapshot()
+    output = request.output
+    if request.json:
+        from backend.codec.recordfiles import LAYERS
+
+        output.raw(LAYERS.encode(snapshot.layers.records))
+    elif request.values.on("tree"):
+        output.lines(_tree(snapshot))
+    elif request.values.on("quick"):
+        output.lines(layer.id for layer in snapshot.layers)
+    elif output.terminal:
+        output.table(_HEADER, _rows(snapshot))
+    else:
+        output.lines(_plain(snapshot))
+    return 0
+
+
+def _rows(snapshot: Snapshot) -> Iterator[Sequence[str]]:
+    users = _Users(snapshot)
+    for layer in snapshot.layers:
+        size = human_size(layer.diff_size) if layer.diff_digest else "-"
+        names = (*layer.names, *users.short_names(layer))
+        parent = short(layer.parent or "-")
+        yield short(layer.id), parent, human_time(layer.created), size, ", ".join(names)
+
+
+def _plain(snapshot: Snapshot) -> Iterator[str]:
+    users = _Users(snapshot)
+    for layer in snapshot.layers:
+        yield layer.id
+        yield from (f"\tname: {name}" for name in layer.names)
+        for image in users.images[layer.id]:
+            yield f"\timage: {image.id}"
+            yield from (f"\t\tname: {name}" for name in image.names)
+        container = snapshot.containers.by_layer.get(layer.id)
+        if container is not None:
+            yield f"\tcontainer: {container.id}"
+            yield from (f"\t\tname: {name}" for name in container.names)
+
+
+class _Users:
+    """The images whose top layer a layer is (mapped copies do not count, as in the Go tool)."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._containers = snapshot.containers
+        self.images: defaultdict[str, list[Image]] = defaultdict(list)
+        for image in snapshot.images:
+            if image.layer:
+                self.images[image.layer].append(image)
+
+    def short_names(self, layer: Layer) -> Iterator[str]:
+        for image in self.images[layer.id]:
+            yield f"image {image.names[0] if image.names else short(image.id)}"
+        container = self._containers.by_layer.get(layer.id)
+        if container is not None:
+            yield f"container {container.names[0] if container.names else short(container.id)}"
+
+
+def _tree(snapshot: Snapshot) -> Iterator[str]:
+    """Draw the tree; a layer without its parent stands at the base, so that it is seen."""
+    users = _Users(snapshot)
+    layers = snapshot.layers
+    below: defaultdict[str, list[Layer]] = defaultdict(list)
+    for layer in layers:
+        parent = layer.parent if layer.parent and layer.parent in layers else ""
+        below[parent].append(layer)
+    yield "(base)"
+    pending = _siblings("", below[""])
+    while pending:
+        indent, last, layer = pending.pop()
+        yield f"{indent}{'└─' if last else '├─'}{layer.id}"
+        inner = indent + ("  " if last else "│ ")
+        yield from (inner + note for note in _notes(layer, snapshot, users))
+        pending += _siblings(inner, below.pop(layer.id, []))
+
+
+def _siblings(indent: str, layers: Sequence[Layer]) -> list[tuple[str, bool, Layer]]:
+    """Entries for a stack: the first layer on top."""
+    marked = [(indent, number == len(layers), layer) for number, layer in enumerate(layers, 1)]
+    return marked[::-1]
+
+
+def _notes(layer: Layer, snapshot: Snapshot, users: _Users) -> Iterator[str]:
+    yield from (f"name: {name}" for name in layer.names)
+    mount = snapshot.mounts.get(layer.id)
+    if mount is not None and mount.count:
+        yield f"mount: {mount.path}"
+    for image in users.images[layer.id]:
+        yield f"image: {image.id}"
+        yield from (f"image name: {name}" for name in image.names)
+    container = snapshot.containers.by_layer.get(layer.id)
+    if container is not None:
+        yield f"container: {container.id}"
+        yield from (f"container name: {name}" for name in container.names)

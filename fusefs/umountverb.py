@@ -1,0 +1,84 @@
+"""``storagefs umount``: native mounts first, then the tree; who is in the way if it is busy.
+
+Used by: backend.cli.command. Knows nothing of: the daemon, which ends by itself.
+"""
+
+import errno
+import os
+from typing import Final
+
+from backend.cli.request import Request
+from drivers.errors import StorageError
+from drivers.linux import mount, mountinfo
+from fusefs.holders import holders
+from fusefs.mountverb import resolved
+
+_FAILED: Final = 32
+_FSTYPE: Final = "fuse.storagefs"
+
+
+class BusyError(StorageError):
+    """Somebody uses the tree."""
+
+
+def run(request: Request) -> int:
+    """Unmount; exit codes are those of umount(8)."""
+    where = resolved(request.line.arguments[0])
+    try:
+        _check_is_ours(where)
+        _take_away(where, lazy=request.values.on("lazy"))
+    except StorageError as error:
+        request.output.error(str(error), error.remedy)
+    except OSError as error:
+        request.output.error(f"{where}: {error.strerror or error}")
+    else:
+        return 0
+    return _FAILED
+
+
+def _check_is_ours(where: str) -> None:
+    entry = mountinfo.at(where)
+    if entry is None or entry.fstype != _FSTYPE:
+        found = [entry.target for entry in mountinfo.read() if entry.fstype == _FSTYPE]
+        places = f"mounted ones: {', '.join(found)}" if found else "none is mounted anywhere"
+        raise StorageError(f"{where}: no storagefs is mounted there", remedy=places)
+
+
+def _take_away(where: str, *, lazy: bool) -> None:
+    if os.geteuid() != 0:
+        _by_fusermount(where, lazy=lazy)
+        return
+    for entry in mountinfo.below(where):
+        _unmount(entry.target, where, lazy=lazy)
+    _unmount(where, where, lazy=lazy)
+
+
+def _unmount(target: str, where: str, *, lazy: bool) -> None:
+    flags = mount.UMOUNT_NOFOLLOW | (mount.MNT_DETACH if lazy else 0)
+    try:
+        mount.umount(target, flags)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise _busy(where) from error
+        if mountinfo.at(target) is not None:  # an idle one may have gone by itself
+            raise
+
+
+def _busy(where: str) -> BusyError:
+    found = ", ".join(map(str, holders(where)))
+    return BusyError(
+        f"{where} is busy: {found or 'in use by a process of another mount namespace'}",
+        remedy=f"end that use, or run: storagefs umount -l {where}",
+    )
+
+
+def _by_fusermount(where: str, *, lazy: bool) -> None:
+    """A user who is not root unmounts through the setuid helper of FUSE."""
+    import subprocess
+
+    words = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", where]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        if "busy" in result.stderr.lower():
+            raise _busy(where)
+        raise StorageError(result.stderr.strip() or f"fusermount3 failed on {where}")
