@@ -112,6 +112,11 @@ class Offload:
         """Run a call that mounts or unmounts on our own tree (fusefs.native)."""
         return cast("T", await self._mounts.run(lambda: function(*args, **kwargs)))
 
+    async def idle(self) -> None:
+        """Wait until no call's result is out any more."""
+        while self.under_way:  # noqa: ASYNC110 - only at the end of a mount; not worth an Event
+            await trio.sleep(0.01)
+
     def later(self, function: Callable[[], object]) -> None:
         """Run a call that cannot fail (a release) some time soon; nobody waits for it."""
         self._data.later(function)
