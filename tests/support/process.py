@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
+_FIXED = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": ""}
 _STORE_VARIABLES = ("STORAGE_", "CONTAINERS_", "BUILDAH_", "CONTAINER_", "STORAGEFS_", "REGISTRY_")
 
 
@@ -23,7 +24,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would lead a tool to another store."""
     inherited = os.environ.items()  # noqa: TID251 - the tests stand outside backend.config
     kept = {name: value for name, value in inherited if not name.startswith(_STORE_VARIABLES)}
-    return kept | {"LC_ALL": "C.UTF-8", "TZ": "UTC"} | dict(extra or {})
+    return kept | _FIXED | dict(extra or {})
 
 
 def setting(name: str) -> str:
