@@ -14,6 +14,7 @@ from backend.model.records import ContainerID
 from backend.model.snapshot import Snapshot
 from drivers.ids import LayerID
 from fusefs.nodes.base import Directory
+from fusefs.nodes.derived import Recent
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
 from fusefs.nodes.journal import Journal
 from fusefs.nodes.pending import Pending
@@ -64,7 +65,7 @@ class TreeContext:
     """One mounted tree. The session builds it in the order of its fields.
 
     ``uid`` and ``gid`` own every synthetic node. ``attached`` lists where native mounts stand
-    now, as paths in the tree; the session sets it (see set_attached).
+    now, as paths in the tree.
     """
 
     store: "Store"
@@ -76,8 +77,10 @@ class TreeContext:
     attached: Callable[[], Sequence[str]] = tuple
     started_ns: int = field(default_factory=time.time_ns)
     pending: Pending = field(default_factory=Pending)
-    # Object key text to the moment at which this store last saw it change. The watcher writes,
-    # nodes read; single dict operations, so no lock.
+    # Steps of an image's layers by image ID and digest of the configuration, which say all.
+    steps: Recent[tuple[str, str], Sequence[str]] = field(default_factory=lambda: Recent(256))
+    # Kind and ID of an object to the moment at which it was last seen to change. The watcher
+    # writes, nodes read; single dict operations, so no lock.
     seen_ns: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def records(self) -> Snapshot:

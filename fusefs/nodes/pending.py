@@ -5,6 +5,7 @@ Knows nothing of: FUSE, the store. Thread-safe. Gone at unmount, as in configfs.
 """
 
 import errno
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -35,10 +36,10 @@ class Pending:
 
     def __init__(self) -> None:
         # Touched under the lock. Directory name of the container to what is known of it, and
-        # paths of name directories below images/, as tuples of decoded components.
+        # paths of name directories below images/, as tuples of components.
         self._lock = threading.Lock()
         self._containers: dict[str, PendingContainer] = {}
-        self._directories: set[tuple[str, ...]] = set()
+        self._directories: set[tuple[bytes, ...]] = set()
 
     def containers(self) -> Mapping[str, PendingContainer]:
         """Pending containers by their directory name."""
@@ -85,26 +86,26 @@ class Pending:
             names = (to, *(other for other in container.names if other not in (name, to)))
             self._containers[to] = replace(container, names=names)
 
-    def add_directory(self, path: tuple[str, ...]) -> None:
+    def add_directory(self, path: tuple[bytes, ...]) -> None:
         """Announce a directory of image names. Raises FileExistsError if it is there."""
         with self._lock:
             if path in self._directories:
-                raise FileExistsError(errno.EEXIST, "it is there already", path[-1])
+                raise FileExistsError(errno.EEXIST, "it is there already", os.fsdecode(path[-1]))
             self._directories.add(path)
 
-    def remove_directory(self, path: tuple[str, ...]) -> bool:
+    def remove_directory(self, path: tuple[bytes, ...]) -> bool:
         """Forget it; False if it was not pending."""
         with self._lock:
             known = path in self._directories
             self._directories.discard(path)
             return known
 
-    def has_directory(self, path: tuple[str, ...]) -> bool:
+    def has_directory(self, path: tuple[bytes, ...]) -> bool:
         """Whether this directory of names was announced."""
         with self._lock:
             return path in self._directories
 
-    def directories_below(self, path: tuple[str, ...]) -> list[str]:
+    def directories_below(self, path: tuple[bytes, ...]) -> list[bytes]:
         """Names of the announced directories in directory *path*."""
         depth = len(path)
         with self._lock:

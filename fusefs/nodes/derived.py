@@ -1,0 +1,61 @@
+"""What is computed once for each table of records, and kept as long as the table.
+
+Used by: listings of ten thousand entries, fusefs.difference. A table never changes, so what is
+computed from it stays true. Thread-safe: two threads may compute the same value, once each.
+"""
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+from backend.codec import gotime
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def once_per_table(compute: Callable[[T], V]) -> Callable[[T], V]:
+    """Decorate a function of one table so that its value is kept with the table."""
+    known: WeakKeyDictionary[Any, V] = WeakKeyDictionary()
+
+    @functools.wraps(compute)
+    def computed(table: T) -> V:
+        try:
+            return known[table]
+        except KeyError:
+            value = known[table] = compute(table)
+            return value
+
+    return computed
+
+
+@functools.lru_cache(maxsize=65_536)
+def nanoseconds(created: str) -> int:
+    """A record's time as nanoseconds since the epoch; 0 where it was never set."""
+    return gotime.to_nanoseconds(created) or 0
+
+
+class Recent(Generic[T, V]):
+    """The last values that were computed, by key. For what never changes and costs a read."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # Keys in the order of their last use. Touched under the lock.
+        self._lock = threading.Lock()
+        self._values: OrderedDict[T, V] = OrderedDict()
+
+    def get(self, key: T, compute: Callable[[], V]) -> V:
+        """The value for *key*; *compute* makes it if it is not known."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = compute()
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > self._limit:
+                self._values.popitem(last=False)
+        return value
