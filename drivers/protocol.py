@@ -37,6 +37,26 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriverOptions:
+    """Where a driver works, and how.
+
+    ``name`` is "" where the graph root decides. ``options`` are ``NAME.KEY=VALUE`` texts.
+    ``image_store`` is another graph root for read-only layers. With ``read_only`` a driver
+    creates, mounts and probes nothing in the store. ``sync`` makes its small files durable.
+    """
+
+    graph_root: str
+    run_root: str
+    name: str = ""
+    options: tuple[str, ...] = ()
+    image_store: str = ""
+    priority: tuple[str, ...] = ()
+    read_only: bool = False
+    rootless: bool = False
+    sync: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewLayer:
     """What a driver needs to know to make the directories of a layer."""
 
@@ -81,6 +101,10 @@ class Driver(Protocol):
     @property
     def home(self) -> str:
         """GRAPHROOT/NAME."""
+        ...
+
+    def check_supported(self) -> None:
+        """Raise DriverNotSupportedError where it cannot work (tried once, then remembered)."""
         ...
 
     def status(self) -> Sequence[tuple[str, str]]:

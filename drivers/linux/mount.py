@@ -38,6 +38,9 @@ MOUNT_ATTR_RDONLY: Final = 0x1
 MOUNT_ATTR_NOSUID: Final = 0x2
 MOUNT_ATTR_NODEV: Final = 0x4
 MOUNT_ATTR_NOEXEC: Final = 0x8
+MOUNT_ATTR_NOATIME: Final = 0x10
+MOUNT_ATTR_STRICTATIME: Final = 0x20
+MOUNT_ATTR_NODIRATIME: Final = 0x80
 
 _OPEN_TREE_CLONE: Final = 0x1
 _AT_RECURSIVE: Final = 0x8000
@@ -171,6 +174,17 @@ def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = F
     syscalls.call(
         syscalls.MOUNT_SETATTR, fd, b"", flags, request, ctypes.sizeof(request), path=f"fd {fd}"
     )
+
+
+def read_only_copy(path: str) -> int:
+    """Return a detached copy of the mount below *path*: read-only, nosuid and nodev."""
+    fd = open_tree(path, clone=True)
+    try:
+        set_attributes(fd, set=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def move_mount(fd: int, target: str | bytes, *, dir_fd: int = AT_FDCWD) -> None:

@@ -1,0 +1,97 @@
+"""Making the directories of a new overlay layer, and taking a layer's away.
+
+Used by: drivers.overlay.driver. Knows nothing of: records, mounts.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+
+from drivers.erase import erase_tree
+from drivers.errors import LayerDirectoryError, LayerExistsError, UnsafeNameError
+from drivers.idmap.maps import to_host
+from drivers.ids import LayerID
+from drivers.linux import atomicfile
+from drivers.overlay import lowers
+from drivers.overlay.layout import Layout, read_small_file
+from drivers.protocol import NewLayer, Trash
+
+
+def create(layout: Layout, new: NewLayer, *, sync: bool) -> None:
+    """Make the directories of a new layer; nothing of it is left after an error."""
+    home = layout.home if new.writable else layout.images
+    directory = os.path.join(home, lowers.checked_id(new.id))
+    chain = _names_below(layout, new.parent)
+    short = lowers.new_short_name()
+    os.makedirs(os.path.join(home, "l"), 0o755, exist_ok=True)
+    try:
+        os.mkdir(directory, 0o700)
+    except FileExistsError:
+        raise LayerExistsError(new.id, directory) from None
+    try:
+        _fill(layout, new, directory, chain=chain, short=short, sync=sync)
+        os.symlink(f"../{new.id}/diff", os.path.join(home, "l", short))
+        if sync:
+            atomicfile.sync_directory(os.path.join(home, "l"))
+            atomicfile.sync_directory(home)
+    except BaseException:
+        erase_tree(os.path.join(home, "l", short))
+        erase_tree(directory)
+        raise
+
+
+def _names_below(layout: Layout, parent: LayerID | None) -> tuple[str, ...]:
+    if parent is None:
+        return ()
+    return (layout.short_name(parent), *layout.lower_names(parent))
+
+
+def _fill(
+    layout: Layout,
+    new: NewLayer,
+    directory: str,
+    *,
+    chain: Sequence[str],
+    short: str,
+    sync: bool,
+) -> None:
+    root = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
+    mode, owner = 0o555, root
+    if new.parent is not None:
+        status = os.stat(os.path.join(layout.directory(new.parent), "diff"))
+        mode, owner = stat.S_IMODE(status.st_mode) & 0o777, (status.st_uid, status.st_gid)
+        _write(directory, "lower", lowers.format_lower(chain), sync=sync)
+        ids = (new.parent, *(lower.layer for lower in layout.chain(new.parent)))
+        _write(directory, "lower-layers", ":".join(ids), sync=sync)
+    else:
+        _make(directory, "empty", 0o700, root)
+    _make(directory, "diff", mode, owner)
+    _make(directory, "work", 0o700, root)
+    _make(directory, "merged", 0o700, root)
+    _write(directory, "link", short, sync=sync)
+    if root != (0, 0):
+        os.chown(directory, *root)
+
+
+def _make(directory: str, name: str, mode: int, owner: tuple[int, int]) -> None:
+    path = os.path.join(directory, name)
+    os.mkdir(path, mode)
+    os.chmod(path, mode)
+    if owner != (os.geteuid(), os.getegid()):
+        os.chown(path, *owner)
+
+
+def _write(directory: str, name: str, text: str, *, sync: bool) -> None:
+    atomicfile.replace(os.path.join(directory, name), text.encode(), mode=0o644, sync=sync)
+
+
+def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
+    """Rename the layer's *directory*, and the link to it, into *trash*."""
+    try:
+        short = lowers.parse_short_name(read_small_file(layer, os.path.join(directory, "link")))
+    except (OSError, UnsafeNameError, LayerDirectoryError):
+        short = ""
+    link = os.path.join(os.path.dirname(directory), "l", short)
+    if short and os.path.islink(link) and os.readlink(link) == f"../{layer}/diff":
+        trash.take(link)
+    trash.take(directory)

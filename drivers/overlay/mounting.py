@@ -1,0 +1,126 @@
+"""Making and undoing overlay mounts.
+
+Used by: drivers.overlay.driver, drivers.overlay.probe. Knows nothing of: chains of layers.
+
+A mount that Go tools may meet is made with mount(2), so that the mount table shows what they
+would have written there; where that text would not fit into a page, or a path contains what
+separates paths, the mount API of Linux 6.8 takes one lower directory at a time.
+"""
+
+import contextlib
+import errno
+import os
+from typing import Final
+
+from drivers.errors import MountFailedError
+from drivers.linux import mount, mountinfo
+from drivers.overlay.mountdata import OverlayMount
+
+_LONGEST_SETTING: Final = 255
+_STACKED: Final = 16
+_DOES_NOT_KNOW: Final = "this kernel may lack lowerdir+, which came with Linux 6.8"
+
+
+def mount_at(target: str, overlay: OverlayMount) -> None:
+    """Mount at *target*."""
+    data = overlay.data()
+    if len(os.fsencode(data)) < os.sysconf("SC_PAGE_SIZE") and not overlay.has_separators():
+        try:
+            mount.mount("overlay", target, "overlay", overlay.flags, data)
+        except OSError as refused:
+            raise _failed(target, refused) from refused
+        return
+    fd = mount_detached(overlay)
+    try:
+        mount.move_mount(fd, target)
+    except OSError as refused:
+        raise _failed(target, refused) from refused
+    finally:
+        os.close(fd)
+
+
+def mount_detached(overlay: OverlayMount) -> int:
+    """Return the descriptor of an overlay that is mounted nowhere."""
+    with contextlib.ExitStack() as opened:
+        settings = [
+            (key, _short_path(value, opened) if key in ("lowerdir+", "upperdir") else value)
+            for key, value in overlay.settings()
+        ]
+        try:
+            return mount.new_mount(
+                "overlay", settings, attributes=overlay.attributes(), source="overlay"
+            )
+        except OSError as refused:
+            raise _failed("a private place", refused) from refused
+
+
+def _short_path(path: str | None, opened: contextlib.ExitStack) -> str | None:
+    """Return a path that fits into a setting, by way of a descriptor if need be."""
+    if path is None or len(os.fsencode(path)) <= _LONGEST_SETTING:
+        return path
+    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    opened.callback(os.close, fd)
+    return f"/proc/self/fd/{fd}"
+
+
+def make_home_private(home: str) -> None:
+    """Bind *home* onto itself, as the Go tools do, so that mounts in it stay in this namespace."""
+    try:
+        if mountinfo.at(home) is None:
+            mount.bind(home, home)
+        mount.make_private(home)
+    except OSError as refused:
+        raise _failed(home, refused, "bind mount") from refused
+
+
+def unmount(target: str) -> None:
+    """Unmount all that is mounted at *target*, lazily; no error if nothing is."""
+    for _ in range(_STACKED):
+        try:
+            mount.umount(target, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+        except OSError as refused:
+            if refused.errno in (errno.EINVAL, errno.ENOENT):
+                return
+            raise _failed(target, refused, "unmount") from refused
+
+
+def renew(target: str) -> None:
+    """Put a new directory in the place of *target*: a mount that lives on elsewhere pins none.
+
+    Where there is no room for one, the old one stays.
+    """
+    fresh = f"{target}.1"
+    try:
+        status = os.lstat(target)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(fresh, 0o700)
+        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(fresh, status.st_uid, status.st_gid)
+        os.rename(fresh, target)
+    except OSError as refused:
+        if refused.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EROFS):
+            raise
+
+
+def remove_empty(target: str) -> None:
+    """Remove a mount point of a layer of another store, and the directory made for it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(target)
+        os.rmdir(os.path.dirname(target))
+
+
+def forget_volatile(work: str) -> None:
+    """Let a volatile mount be made again after the last one ended in a crash."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(os.path.join(work, "work", "incompat", "volatile"))
+
+
+def _failed(target: str, refused: OSError, what: str = "overlay mount") -> MountFailedError:
+    number = refused.errno or errno.EIO
+    detail = refused.strerror or ""
+    named = detail.partition("(")[2].removesuffix(")")
+    if refused.filename and refused.filename != target:
+        named = f"{refused.filename}: {named}" if named else str(refused.filename)
+    if number == errno.EINVAL and str(refused.filename).startswith("lowerdir+"):
+        named += f"; {_DOES_NOT_KNOW}"
+    return MountFailedError(what, target, number, detail=named)

@@ -1,0 +1,187 @@
+"""The vfs driver, as drivers.protocol asks for it: HOME/dir/ID is the layer's whole tree.
+
+Used by: drivers.registry. Knows nothing of: records, locks.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.errors import (
+    DriverOptionError,
+    LayerDirectoryError,
+    LayerExistsError,
+    UnsafeNameError,
+)
+from drivers.idmap.maps import to_host
+from drivers.ids import LayerID, is_path_component
+from drivers.protocol import Change, DriverOptions, MountRequest, NewLayer, Trash
+
+_BOOLEANS: Final = ("ignore_chown_errors",)
+_STORES: Final = ("imagestore", "additionalimagestore")
+
+
+class VfsDriver:
+    """Layers of one graph root, each a full copy of its parent. Nothing is ever mounted."""
+
+    name = "vfs"
+
+    def __init__(self, options: DriverOptions, settings: Sequence[tuple[str, str]]) -> None:
+        self.home = os.path.join(options.graph_root, self.name)
+        images = options.image_store or options.graph_root
+        self._images = os.path.join(images, self.name)
+        self._sync = options.sync
+        others = [os.path.join(store, self.name) for store in _image_stores(settings)]
+        self._homes = tuple(dict.fromkeys((self.home, self._images, *others)))
+
+    def check_supported(self) -> None:
+        """Any file system will do."""
+
+    def status(self) -> Sequence[tuple[str, str]]:
+        """There is nothing to say about vfs."""
+        return ()
+
+    def create(self, new: NewLayer) -> None:
+        """Copy the parent, or make an empty tree."""
+        from drivers.erase import erase_tree
+        from drivers.linux import atomicfile
+
+        parent = None if new.parent is None else self._directory(new.parent)
+        home = self.home if new.writable else self._images
+        path = os.path.join(home, "dir", _checked(new.id))
+        os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            raise LayerExistsError(new.id, path) from None
+        try:
+            _fill(path, parent, new)
+            if self._sync:
+                atomicfile.sync_directory(os.path.dirname(path))
+        except BaseException:
+            erase_tree(path)
+            raise
+
+    def remove(self, layer: LayerID, trash: Trash) -> None:
+        """Rename the layer's directory into *trash*."""
+        path = self._find(layer, (self.home, self._images))
+        if path is not None:
+            trash.take(path)
+
+    def new_trash_root(self, layer: LayerID) -> str:
+        """Return the trash directory in the home that has *layer*."""
+        path = self._find(layer, (self.home, self._images))
+        home = os.path.dirname(os.path.dirname(path)) if path else self.home
+        return os.path.join(home, "tempdirs")
+
+    def exists(self, layer: LayerID) -> bool:
+        """Whether any home has a directory for *layer*."""
+        try:
+            return self._find(layer, self._homes) is not None
+        except UnsafeNameError:
+            return False
+
+    def list_layers(self) -> Sequence[LayerID]:
+        """Return the layers of the driver's own home."""
+        try:
+            with os.scandir(os.path.join(self.home, "dir")) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        return [LayerID(name) for name in sorted(names)]
+
+    def mount(self, request: MountRequest) -> str:
+        """Return the layer's directory."""
+        for option in request.options:
+            if option != "ro":
+                raise DriverOptionError(option, "vfs mounts nothing", remedy="remove the option")
+        return self._directory(request.layer)
+
+    def unmount(self, layer: LayerID) -> None:
+        """Nothing is mounted."""
+
+    def is_mounted(self, path: str) -> bool:  # noqa: ARG002 - the protocol's argument
+        """Nothing is mounted."""
+        return False
+
+    def diff_directory(self, layer: LayerID) -> str:
+        """Return the layer's directory."""
+        return self._directory(layer)
+
+    def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
+        """Compare the two trees."""
+        from drivers.naive import compare
+
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        new = os.open(self._directory(layer), flags)
+        try:
+            old = None if parent is None else os.open(self._directory(parent), flags)
+            try:
+                return compare(old, new)
+            finally:
+                if old is not None:
+                    os.close(old)
+        finally:
+            os.close(new)
+
+    def open_merged(self, layer: LayerID) -> int:
+        """Return a private read-only view of the layer's directory."""
+        from drivers.linux import mount
+
+        return mount.read_only_copy(self._directory(layer))
+
+    def open_diff(self, layer: LayerID) -> int | None:  # noqa: ARG002 - the protocol's argument
+        """A vfs layer has no content of its own."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _directory(self, layer: LayerID) -> str:
+        found = self._find(layer, self._homes)
+        if found is None:
+            path = os.path.join(self.home, "dir", layer)
+            remedy = "remove the layer and pull or build its image again"
+            raise LayerDirectoryError(layer, path, "is missing", remedy=remedy)
+        return found
+
+    def _find(self, layer: LayerID, homes: Sequence[str]) -> str | None:
+        name = _checked(layer)
+        for home in homes:
+            path = os.path.join(home, "dir", name)
+            try:
+                if stat.S_ISDIR(os.lstat(path).st_mode):
+                    return path
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+        return None
+
+
+def _fill(path: str, parent: str | None, new: NewLayer) -> None:
+    from drivers.vfs.copying import copy_tree
+
+    if parent is not None:
+        copy_tree(parent, path)
+        return
+    os.chmod(path, 0o555)  # noqa: S103 - as the Go tools make it
+    owner = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
+    if owner != (os.geteuid(), os.getegid()):
+        os.chown(path, *owner)
+
+
+def _checked(layer: str) -> str:
+    if not is_path_component(layer):
+        raise UnsafeNameError("layer ID", layer)
+    return layer
+
+
+def _image_stores(settings: Sequence[tuple[str, str]]) -> list[str]:
+    stores: list[str] = []
+    for key, value in settings:
+        if key in _STORES:
+            stores += [store.strip() for store in value.split(",") if store.strip()]
+        elif key not in _BOOLEANS:
+            remedy = f"known are {', '.join((*_STORES, *_BOOLEANS))}"
+            raise DriverOptionError(f"vfs.{key}", "is unknown", remedy=remedy)
+    return stores
