@@ -11,7 +11,7 @@ caller makes belongs to the caller, as if the caller had made it on the backing 
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from drivers.linux import rename, xattr
@@ -46,10 +46,10 @@ class Backed(Protocol):
         ...
 
 
-def directory_node(path: str, *role: str, writable: bool = True) -> "RootDirectory":
-    """Show the directory *path* as it is; *role* makes its inode number (see node_ino)."""
+def directory_node(path: Callable[[], str], *role: str, writable: bool = True) -> "RootDirectory":
+    """Show a directory as it is. *path* is asked when it is needed; *role* as for node_ino."""
     view = View(
-        "\0".join(role), lambda: os.open(path, _DIRECTORY | os.O_CLOEXEC), writable=writable
+        "\0".join(role), lambda: os.open(path(), _DIRECTORY | os.O_CLOEXEC), writable=writable
     )
     return RootDirectory(view, node_ino(*role))
 
@@ -107,9 +107,15 @@ class BackedDirectory(BackedNode, Directory):
 
     def adopt(self, name: bytes, status: os.stat_result) -> BackedNode:
         """The node of the file that was found here as *name*."""
-        node = self.view.adopt(status, _make)
+        node = self.view.adopt(status, self.make)
         node.place(self, name)
         return node
+
+    def make(self, view: View, ino: Ino, status: os.stat_result) -> BackedNode:
+        """A new node for a file that was found in a directory like this."""
+        kind = stat.S_IFMT(status.st_mode)
+        node = {stat.S_IFDIR: BackedDirectory, stat.S_IFLNK: BackedLink}.get(kind, BackedFile)
+        return node(view, ino, view.identity(status), kind)
 
     def names(self) -> Sequence[bytes]:
         """Names as the backing directory lists them."""
@@ -297,9 +303,3 @@ class BackedListing(OpenDirectory):
             node = adopt(name, status)
             found.append(ListedEntry(position, name, node, attributes_of(status, node.ino)))
         return found
-
-
-def _make(view: View, ino: Ino, status: os.stat_result) -> BackedNode:
-    kind = stat.S_IFMT(status.st_mode)
-    make = {stat.S_IFDIR: BackedDirectory, stat.S_IFLNK: BackedLink}.get(kind, BackedFile)
-    return make(view, ino, view.identity(status), kind)

@@ -1,0 +1,208 @@
+"""Mount counts that this daemon holds in the store, and the note of them that survives a crash.
+
+Used by: fusefs.session, fusefs.nodes.content (through its Holder protocol), fusefs.native.
+Knows nothing of: FUSE, views, how a count is stored.
+
+A container that is mounted for us is counted in mountpoints.json like by any other tool. Each
+daemon keeps a note, RUNROOT/storagefs/NAME.json, of the counts that it holds and of its own mount,
+and a lock beside it for as long as it lives. A note whose lock is free is that of a dead daemon:
+whoever starts next gives its counts back. The note errs towards a count too many: a mount that
+stays is a nuisance, one that goes while a container runs is a disaster.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from filelock import FileLock, Timeout
+
+from backend.model.records import ContainerID
+from drivers.errors import StorageError
+from drivers.ids import LayerID
+from drivers.linux import atomicfile, mount, mountinfo
+
+if TYPE_CHECKING:
+    from backend.store import Store
+
+log: Final = logging.getLogger("storagefs")
+
+_DIRECTORY: Final = "storagefs"
+
+
+@dataclass(slots=True)
+class Note:
+    """What a daemon holds. ``pending`` is a count under way: its layer and the count before."""
+
+    pid: int = 0
+    mount_point: str = ""
+    mount_id: int = 0
+    held: dict[LayerID, int] = field(default_factory=dict)
+    pending: dict[LayerID, int] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """As stored."""
+        members = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps(members).encode()  # noqa: TID251 - a file of our own, no Go tool reads it
+
+    @classmethod
+    def decoded(cls, data: bytes) -> "Note":
+        """From what is stored; ValueError if it is something else."""
+        members: dict[str, Any] = json.loads(data)
+        if not isinstance(members, dict) or set(members) != set(cls.__slots__):
+            raise ValueError("not a note of held mounts")
+        return cls(**members)
+
+
+class HeldMounts:
+    """The counts of this daemon. Thread-safe; its methods may wait for the store's locks."""
+
+    def __init__(self, store: "Store", run_root: str) -> None:
+        self._store = store
+        self._directory = os.path.join(run_root, _DIRECTORY)
+        self._path = os.path.join(self._directory, f"{os.getpid()}.json")
+        self._alive: FileLock | None = None
+        self._note = Note(pid=os.getpid())
+        self._lock = Lock()
+        # Which layer a container had when its count was taken, for as long as one is held.
+        self._layers: dict[ContainerID, LayerID] = {}
+
+    def begin(self, mount_point: str, mount_id: int) -> None:
+        """The tree is mounted: from now on others can find out what to clean up after us."""
+        with self._lock:
+            self._note.mount_point, self._note.mount_id = mount_point, mount_id
+            self._save()
+
+    def take(self, container: ContainerID) -> str:
+        """Mount a container and count it; return where it is mounted."""
+
+        def on_count(layer: LayerID, before: int) -> None:
+            with self._lock:
+                self._layers[container] = layer
+                self._note.pending[layer] = before
+                self._note.held[layer] = self._note.held.get(layer, 0) + 1
+                self._save()
+
+        try:
+            place = self._store.mounts.mount(container, on_count=on_count)
+        except (OSError, StorageError):
+            self._settle(container, taken=False)
+            raise
+        self._settle(container, taken=True)
+        return place
+
+    def _settle(self, container: ContainerID, *, taken: bool) -> None:
+        with self._lock:
+            layer = self._layers.get(container)
+            if layer is None or self._note.pending.pop(layer, None) is None:
+                return
+            if not taken:
+                self._less(layer)
+            self._save()
+
+    def give_back(self, container: ContainerID) -> None:
+        """Undo one :meth:`take`. A store that refuses is logged: nobody could do more about it."""
+        with self._lock:
+            layer = self._layers.get(container)
+            if layer is None or not self._note.held.get(layer):
+                return
+            self._less(layer)
+            self._save()
+        try:
+            self._store.mounts.unmount(layer)
+        except (OSError, StorageError) as problem:
+            log.warning("mount of container %s: %s", container, problem)
+
+    def _less(self, layer: LayerID) -> None:
+        left = self._note.held.get(layer, 0) - 1
+        if left > 0:
+            self._note.held[layer] = left
+        else:
+            self._note.held.pop(layer, None)
+
+    def held(self) -> dict[LayerID, int]:
+        """Counts held now."""
+        with self._lock:
+            return dict(self._note.held)
+
+    def end(self) -> None:
+        """All is given back: take the note away."""
+        with self._lock:
+            if self._alive is None:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)
+            _remove_lock(self._alive)
+            self._alive = None
+
+    def _save(self) -> None:
+        if self._alive is None:
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+            self._alive = FileLock(f"{self._path}.lock")
+            self._alive.acquire(timeout=0)
+        atomicfile.replace(self._path, self._note.encoded())
+
+
+def recover(store: "Store", run_root: str) -> list[str]:
+    """Clean up after daemons that were killed; return their mount points.
+
+    Their dead trees are found in the kernel's table, never by asking them, and detached with all
+    that is attached on them; then their counts are given back.
+    """
+    directory = os.path.join(run_root, _DIRECTORY)
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".json"))
+    except FileNotFoundError:
+        return []
+    recovered = []
+    for name in names:
+        path = os.path.join(directory, name)
+        lock = FileLock(f"{path}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue  # it lives
+        try:
+            recovered += _clean_up(store, path)
+        finally:
+            _remove_lock(lock)
+    return recovered
+
+
+def _clean_up(store: "Store", path: str) -> list[str]:
+    try:
+        with open(path, "rb") as file:
+            note = Note.decoded(file.read())
+    except FileNotFoundError:
+        return []  # another daemon was faster
+    except (ValueError, TypeError) as problem:
+        log.warning("%s: %s; it is left alone", path, problem)
+        return []
+    _detach_dead(note)
+    counts = Counter(note.held)
+    for layer, before in note.pending.items():
+        if store.mounts.count(layer) <= before:
+            counts[layer] -= 1  # it died before the count was stored
+    if held := {layer: count for layer, count in counts.items() if count > 0}:
+        store.mounts.repair(held)
+    os.unlink(path)
+    return [note.mount_point]
+
+
+def _detach_dead(note: Note) -> None:
+    for entry in mountinfo.read():
+        if entry.id == note.mount_id and entry.target == note.mount_point:
+            if entry.fstype.startswith("fuse"):
+                mount.umount(entry.target, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+            return
+
+
+def _remove_lock(lock: FileLock) -> None:
+    """Unlink before letting go, so that nobody locks a file that is about to vanish."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(lock.lock_file)
+    lock.release()
