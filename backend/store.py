@@ -9,6 +9,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
+from backend.api.containers import Containers
+from backend.api.images import Images
+from backend.api.layers import Layers
+from backend.api.mounts import Mounts
+from backend.api.removal import sweep
+from backend.api.workshop import Workshop
 from backend.errors import NotAStoreError
 from backend.files.paths import StorePaths
 from backend.model.options import StoreOptions
@@ -42,6 +48,18 @@ class Store:
             lock_seconds=options.lock_timeout,
         )
         self._snapshots = Snapshots(self.stores)
+        shop = Workshop(
+            options=options,
+            paths=self.paths,
+            stores=self.stores,
+            snapshots=self._snapshots,
+            open_driver=lambda: self.driver,
+            sweep=sweep,
+        )
+        self.layers: Final = Layers(shop)
+        self.images: Final = Images(shop)
+        self.containers: Final = Containers(shop)
+        self.mounts: Final = Mounts(shop)
         # Guards _driver: two threads may need it first at the same time.
         self._opening = threading.Lock()
         self._driver: Driver | None = None

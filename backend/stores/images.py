@@ -37,6 +37,14 @@ class ImageWriter(NamedWriter[Image]):
         """As in Writer; the image's own digest is filled in."""
         super().put(with_digest(record))
 
+    def rename(self, record: Image, names: Iterable[str]) -> Image:
+        """As in NamedWriter; the new names lead the history, the last of them first."""
+        renamed = super().rename(record, names)
+        history = dict.fromkeys((*reversed(renamed.names), *renamed.names_history))
+        renamed = replace(renamed, names_history=tuple(history))
+        self.put(renamed)
+        return renamed
+
 
 class ImageStore(RecordStore[Image]):
     """Images of a graph root, of its image store, or of an additional store."""

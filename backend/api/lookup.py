@@ -1,0 +1,42 @@
+"""Which object a reference means (no I/O).
+
+Used by: backend.api, backend.cli. The order is the Go tools': ID, name, (a container's layer,)
+unique prefix of an ID.
+"""
+
+from typing import TypeVar
+
+from backend.errors import (
+    ContainerUnknownError,
+    ImageUnknownError,
+    LayerUnknownError,
+    UnknownObjectError,
+)
+from backend.model.records import Container, Image, Layer
+from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Table
+from backend.stores.named import Named
+
+R = TypeVar("R", bound=Named)
+
+
+def find(table: Table[R], reference: str, unknown: type[UnknownObjectError]) -> R:
+    """The object, or *unknown* with word of whether the reference is ambiguous."""
+    found = table.find(reference)
+    if found is None:
+        raise unknown(reference, ambiguous=len(table.with_prefix(reference)) > 1)
+    return found
+
+
+def layer(table: LayerTable, reference: str) -> Layer:
+    """The layer. Raises LayerUnknownError."""
+    return find(table, reference, LayerUnknownError)
+
+
+def image(table: ImageTable, reference: str) -> Image:
+    """The image. Raises ImageUnknownError."""
+    return find(table, reference, ImageUnknownError)
+
+
+def container(table: ContainerTable, reference: str) -> Container:
+    """The container. Raises ContainerUnknownError."""
+    return find(table, reference, ContainerUnknownError)

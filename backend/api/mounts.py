@@ -1,0 +1,137 @@
+"""Mounting layers at their place in the driver's home, counted as the Go tools count.
+
+Used by: backend.store (as Store.mounts). Knows nothing of: how a driver mounts.
+The kernel's mount table decides where it and the counts disagree.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from backend.api import lookup
+from backend.api.layers import in_use
+from backend.api.workshop import Workshop
+from backend.errors import LayerUnknownError, NotMountedError, ReadOnlyStoreError
+from backend.model.records import Container, Layer, MountPoint
+from backend.model.snapshot import Snapshot
+from backend.stores.mountpoints import MountPointWriter
+from backend.stores.transaction import Kind, WriteTx
+from drivers.ids import LayerID
+from drivers.protocol import MountRequest
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a reference means: a layer, by itself or as a container's own."""
+
+    layer: Layer
+    container: Container | None
+
+
+class Mounts:
+    """Mounts of the store. References are those of containers, then of layers."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+
+    def mount(
+        self,
+        reference: str,
+        *,
+        label: str = "",
+        on_count: Callable[[LayerID, int], None] | None = None,
+    ) -> str:
+        """Mount it, or count one more user; return the path.
+
+        *on_count* gets the layer and the count before, under the lock and just before the new
+        count is saved: whoever promises to give the count back notes it there.
+        """
+        with self._shop.writing(Kind.GRAPH, Kind.LAYERS) as tx:
+            target = self._target(tx, reference)
+            with tx.mounts() as mounts:
+                before = self._real(mounts, target.layer.id)
+                path = before.path if before.count else self._attach(target, label)
+                try:
+                    if on_count is not None:
+                        on_count(target.layer.id, before.count)
+                    mounts.set(MountPoint(target.layer.id, path, before.count + 1))
+                    mounts.save()
+                except BaseException:
+                    if not before.count:
+                        self._shop.open_driver().unmount(target.layer.id)
+                    raise
+                return path
+
+    def unmount(self, reference: str, *, force: bool = False) -> bool:
+        """Count one user less, all of them with *force*; True if it is really unmounted then.
+
+        Raises NotMountedError if nobody has it mounted.
+        """
+        with self._shop.writing(Kind.GRAPH, Kind.LAYERS) as tx:
+            layer = self._target(tx, reference).layer
+            with tx.mounts() as mounts:
+                known = mounts.get(layer.id)
+                if known is None:
+                    raise NotMountedError(f"layer {layer.id[:12]}")
+                return self._release(mounts, known, known.count if force else 1)
+
+    def count(self, reference: str) -> int:
+        """How many users it has; 0 where the kernel knows of no such mount."""
+        snapshot = self._shop.fresh()
+        layer = _resolve(snapshot, reference).layer
+        known = snapshot.mounts.get(layer.id)
+        return known.count if known and in_use(self._shop, known.id, known.path) else 0
+
+    def repair(self, held: Mapping[LayerID, int]) -> None:
+        """Give back counts that a dead process held: never below 0, unmounted at 0."""
+        with self._shop.writing(Kind.GRAPH, Kind.LAYERS) as tx, tx.mounts() as mounts:
+            for layer, users in held.items():
+                known = mounts.get(layer)
+                if known is not None and users > 0:
+                    self._release(mounts, known, users)
+
+    def _target(self, tx: WriteTx, reference: str) -> _Target:
+        """Resolved again under the lock: records may have changed since the last look."""
+        with self._shop.stores.containers.reading():
+            pass
+        target = _resolve(self._shop.snapshots.cached(), reference)
+        layer = tx.layers.get(target.layer.id)
+        if layer is None:
+            raise ReadOnlyStoreError(f"layer {target.layer.id[:12]}")
+        return _Target(layer, target.container)
+
+    def _real(self, mounts: MountPointWriter, layer: LayerID) -> MountPoint:
+        """The recorded mount; one without users where the kernel does not know it."""
+        known = mounts.get(layer)
+        if known is not None and in_use(self._shop, layer, known.path):
+            return known
+        return MountPoint(layer, "", 0)
+
+    def _attach(self, target: _Target, label: str) -> str:
+        flags = target.container.flags if target.container else {}
+        options: Sequence[str] = flags.get("MountOpts") or ()
+        return self._shop.open_driver().mount(
+            MountRequest(
+                layer=target.layer.id,
+                options=tuple(options),
+                mount_label=label or target.layer.mount_label,
+                volatile=flags.get("Volatile") is True and not self._shop.options.disable_volatile,
+            )
+        )
+
+    def _release(self, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
+        left = known.count - users
+        if left <= 0:
+            self._shop.open_driver().unmount(known.id)
+        mounts.set(MountPoint(known.id, known.path, left))
+        mounts.save()
+        return left <= 0
+
+
+def _resolve(snapshot: Snapshot, reference: str) -> _Target:
+    container = snapshot.containers.find(reference)
+    if container is None:
+        return _Target(lookup.layer(snapshot.layers, reference), None)
+    layer = snapshot.layers.get(container.layer)
+    if layer is None:
+        raise LayerUnknownError(container.layer)
+    return _Target(layer, container)

@@ -1,0 +1,82 @@
+"""How a layer goes: flag, rename away, record out, erase outside the locks.
+
+Used by: backend.api.{layers,images,containers}, and as the sweep of every write section.
+Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from backend.api.workshop import Workshop, save_freeing
+from backend.model.records import Layer
+from backend.stores.transaction import WriteTx
+from drivers.erase import erase_tree
+from drivers.ids import LayerID, is_path_component
+from drivers.trash import TrashDirectory
+
+
+def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
+    """Delete *layer*, mounted or not. Its files are erased when the locks have been given back."""
+    take_down(shop, tx, layer.id)
+    if not layer.incomplete:
+        layer = replace(layer, flags={**layer.flags, "incomplete": True})
+        tx.layers.put(layer)
+        save_freeing(tx.layers, content_of(shop, layer))
+    driver, trash = shop.open_driver(), TrashDirectory(shop.trash_root)
+    driver_trash = TrashDirectory(driver.new_trash_root(layer.id))
+    tx.afterwards += [driver_trash.erase, trash.erase]
+    if is_path_component(layer.id):
+        driver.remove(layer.id, driver_trash)
+        for path in _files_of(shop, layer.id):
+            trash.take(path)
+    tx.layers.drop(layer.id)
+    save_freeing(tx.layers, [driver_trash.erase, trash.erase])
+
+
+def take_down(shop: Workshop, tx: WriteTx, layer: LayerID) -> None:
+    """Unmount, whatever the count says."""
+    with tx.mounts() as mounts:
+        known = mounts.get(layer)
+        if known is not None:
+            shop.open_driver().unmount(layer)
+            mounts.drop(layer)
+            mounts.save()
+
+
+def content_of(shop: Workshop, layer: Layer) -> Iterable[Callable[[], None]]:
+    """Ways to make room at the expense of a layer that is being deleted, the cheapest first."""
+    if not is_path_component(layer.id):
+        return
+
+    def erase_driver_part() -> None:
+        driver = shop.open_driver()
+        trash = TrashDirectory(driver.new_trash_root(layer.id))
+        driver.remove(layer.id, trash)
+        trash.erase()
+
+    for path in _files_of(shop, layer.id):
+        yield partial(erase_tree, path)
+    yield erase_driver_part
+
+
+def sweep(shop: Workshop, tx: WriteTx) -> None:
+    """Remove layers that are half made or half deleted: whoever worked on them is gone.
+
+    Their maker would hold the lock that we hold. A layer that others stand on stays until they
+    are gone, so that the sweep of any set of layers succeeds.
+    """
+    half_done = [layer for layer in tx.layers.records if layer.incomplete]
+    for layer in sorted(half_done, key=lambda layer: -_depth(tx, layer)):
+        if not tx.layers.table.children(layer.id):
+            remove_layer(shop, tx, layer)
+
+
+def _depth(tx: WriteTx, layer: Layer) -> int:
+    return len(tx.layers.table.chain(layer.id))
+
+
+def _files_of(shop: Workshop, layer: LayerID) -> tuple[str, str]:
+    directory = shop.paths.layers
+    return os.path.join(directory, f"{layer}.tar-split.gz"), os.path.join(directory, layer)

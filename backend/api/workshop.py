@@ -1,0 +1,100 @@
+"""What every verb works with: the record stores, the driver, and where things are.
+
+Used by: backend.api, backend.store (makes it). Knows nothing of: any single verb.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.errors import InvalidValueError
+from backend.files.paths import StorePaths
+from backend.model.options import StoreOptions
+from backend.model.snapshot import LayerTable, Snapshot
+from backend.stores.base import Writer
+from backend.stores.transaction import Kind, Stores, WriteTx, writing
+from backend.stores.whole import Snapshots
+from drivers.ids import is_path_component
+from drivers.protocol import Driver
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """``open_driver`` gives the one driver of the store, opened at its first use.
+
+    ``sweep`` removes what a dead process left half made; it runs in every section that has the
+    layers locked for writing.
+    """
+
+    options: StoreOptions
+    paths: StorePaths
+    stores: Stores
+    snapshots: Snapshots
+    open_driver: Callable[[], Driver]
+    sweep: Callable[["Workshop", WriteTx], None]
+
+    @contextmanager
+    def writing(self, *kinds: Kind) -> Iterator[WriteTx]:
+        """Lock *kinds* in their order; see backend.stores.transaction."""
+        with writing(self.stores, *kinds) as tx:
+            if Kind.LAYERS in kinds:
+                self.sweep(self, tx)
+            yield tx
+
+    def fresh(self) -> Snapshot:
+        """Every record as of now."""
+        return self.snapshots.take()
+
+    def all_layers(self, tx: WriteTx) -> LayerTable:
+        """Layers of the store itself, then of the additional stores, as *tx* sees them."""
+        if not self.stores.more_layers:
+            return tx.layers.table
+        more = [layer for store in self.stores.more_layers for layer in store.contents.records]
+        return LayerTable([*tx.layers.table, *more])
+
+    @property
+    def trash_root(self) -> str:
+        """Where what belongs to records is renamed to before it is erased."""
+        return os.path.join(self.paths.layers, "tmp")
+
+
+def component(what: str, identifier: str) -> str:
+    """*identifier* as a name in a directory. Raises InvalidValueError for one that leads out."""
+    if not is_path_component(identifier):
+        raise InvalidValueError(what, identifier, "it cannot be the name of a directory")
+    return identifier
+
+
+def storable(what: str, text: str) -> str:
+    """*text* if it can be written to a record file."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidValueError(what, ascii(text), "it holds half of a character") from None
+    return text
+
+
+def save_freeing(writer: Writer[Any], free: Iterable[Callable[[], None]]) -> None:
+    """Save; on a full file system make room by one of *free* after the other.
+
+    What they erase is on its way out anyway, and its loss shows: a stop in between leaves records
+    that say "damaged" and can be deleted again.
+    """
+    remaining = iter(free)
+    while True:
+        try:
+            writer.save()
+        except OSError as exc:
+            if exc.errno not in _FULL:
+                raise
+            action = next(remaining, None)
+            if action is None:
+                raise
+            action()
+        else:
+            return

@@ -1,0 +1,37 @@
+"""Data items of an object: one file each in the object's own directory.
+
+Used by: backend.api. Knows nothing of: which items the record lists.
+A reader needs no lock: items are replaced by rename, so it sees one whole version.
+"""
+
+import os
+
+from backend.codec.bigdataname import file_name
+from drivers.linux import atomicfile
+
+
+def path_of(directory: str, key: str) -> str:
+    """The item's file. Raises InvalidValueError for a key that cannot have one."""
+    return os.path.join(directory, file_name(key))
+
+
+def read(directory: str, key: str) -> bytes:
+    """The item. Raises FileNotFoundError if it is not there."""
+    with open(path_of(directory, key), "rb") as file:
+        return file.read()
+
+
+def write(directory: str, key: str, data: bytes) -> None:
+    """Make or replace the item; it is durable on return."""
+    path = path_of(directory, key)
+    os.makedirs(directory, 0o700, exist_ok=True)
+    atomicfile.replace(path, data)
+
+
+def remove(directory: str, key: str) -> None:
+    """Remove the item; it may be gone already."""
+    try:
+        os.unlink(path_of(directory, key))
+    except FileNotFoundError:
+        return
+    atomicfile.sync_directory(directory)
