@@ -1,6 +1,6 @@
 """Native mounts: the kernel carries the content of a directory from its first use on.
 
-Used by: fusefs.session (start, expire, detach_all), fusefs.operations (before, as its gate).
+Used by: fusefs.session (mounted, run, detach_all), fusefs.operations (before, as its gate).
 Knows nothing of: how a view is read, what a store is made of.
 
 The first request on a content directory attaches a mount there and is answered with ESTALE: the
@@ -32,6 +32,7 @@ from backend.errors import MountedError
 from drivers.errors import StorageError
 from drivers.linux import mount, mountinfo
 from fusefs.callers import names_a_path
+from fusefs.heldmounts import HeldMounts
 from fusefs.nodes.base import Caller, Ino, Node
 from fusefs.nodes.content import Content, ContentDirectory
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
@@ -61,6 +62,7 @@ class NativeMounts:
     def __init__(
         self,
         content: Content,
+        held: HeldMounts,
         options: MountOptions,
         offload: Offload,
         guard: DeletionGuard,
@@ -68,11 +70,14 @@ class NativeMounts:
         enabled: bool,
         path_of: Callable[[int], str],
     ) -> None:
-        self._content, self._options, self._guard = content, options, guard
+        self._content, self._held = content, held
+        self._options, self._guard = options, guard
         self._offload = offload
         self._enabled = enabled
         self._path_of = path_of
-        self._root_id = 0
+        self._visible = trio.Event()
+        self._device = ""
+        self._root_id = 0  # stays 0 where nothing is to be attached
         # Touched in the loop only: who is being attached, and whom we sent back, when.
         self._under_way: dict[Ino, trio.Event] = {}
         self._sent_back: dict[tuple[Ino, int], float] = {}
@@ -85,10 +90,20 @@ class NativeMounts:
 
     # In the event loop
 
-    async def start(self) -> int:
-        """The tree is mounted: keep what is attached there to ourselves. Returns its mount ID."""
+    def mounted(self, device: str) -> None:
+        """The tree is visible; *device* is its number. Nothing is attached before :meth:`run`."""
+        self._device = device
+        self._visible.set()
+
+    async def run(self) -> None:
+        """Once the tree is visible, offer native mounts and take idle ones away; never returns."""
+        await self._visible.wait()
         await self._offload.mounts(self._begin)
-        return self._root_id
+        period = max(self._options.idle_seconds / 2, 0.05)
+        while True:
+            await trio.sleep(period)
+            await self._offload.mounts(self._expire_now)
+            await self._offload.records(self._content.close_idle, self._options.idle_seconds)
 
     async def before(self, node: Node, caller: Caller) -> None:
         """Prepare *node* for a request of *caller*, or send the caller over to a native mount.
@@ -112,7 +127,7 @@ class NativeMounts:
 
     def _offers(self, node: ContentDirectory, caller: Caller) -> bool:
         """Whether *caller* is to cross over to a native mount that is not there yet."""
-        if not self._enabled or self._closing or node.ino in self._attached:
+        if not self._root_id or self._closing or node.ino in self._attached:
             return False
         now = time.monotonic()
         for key in [key for key, when in self._sent_back.items() if now - when > _ONCE]:
@@ -134,24 +149,19 @@ class NativeMounts:
             del self._under_way[node.ino]
             event.set()
 
-    async def expire(self) -> None:
-        """Take away what nobody uses; runs until it is cancelled."""
-        period = max(self._options.idle_seconds / 2, 0.05)
-        while True:
-            await trio.sleep(period)
-            await self._offload.mounts(self._expire_now)
-            await self._offload.records(self._content.close_idle, self._options.idle_seconds)
-
     # In worker threads
 
     def _begin(self) -> None:
-        fd = os.open(self._options.where, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._root_id = mountinfo.mount_id(fd)
-        finally:
-            os.close(fd)
+        """Find our mount, note it for whoever cleans up after us, keep what is on it to us."""
+        where = self._options.where
+        found = mountinfo.at(where)
+        if found is None or found.device != self._device:
+            log.warning("%s: the tree is not there; no native mounts", where)
+            return
+        self._held.begin(found.target, found.id)
         if self._enabled:
-            mount.make_private(self._options.where)
+            mount.make_private(where)
+            self._root_id = found.id
 
     def _attach(self, node: ContentDirectory, path: str) -> None:
         self._make_room()

@@ -43,8 +43,10 @@ class ServingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and how to mount. ``graph_root`` answers statfs. ``attached`` learns the device
-    number of the mount when people can see it; ``ready`` is called after that.
+    """Where and how to mount.
+
+    ``graph_root`` answers statfs. ``attached`` learns the device number of the mount when people
+    can see it; ``ready`` is called after that.
     """
 
     where: str
@@ -63,6 +65,8 @@ class Bridges:
     notifier: KernelNotifier
     polls_due: Callable[[], None]
     """Call it, in any thread, when what a poll(2) waits for may have come."""
+    path_of: Callable[[int], str]
+    """Where in the tree an inode number was last seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,9 @@ class _Serving:
             with contextlib.suppress(trio.RunFinishedError):
                 token.run_sync_soon(self._wake_polls, idempotent=True)
 
-        bridges = Bridges(self._offload, self._notifier, polls_due)
+        bridges = Bridges(
+            self._offload, self._notifier, polls_due, lambda ino: self._operations.inodes.path(ino)
+        )
         self._tree = tree = self._build(bridges)
         self._operations = Operations(
             tree.root,
