@@ -111,9 +111,10 @@ class _Serving:
             with contextlib.suppress(trio.RunFinishedError):
                 token.run_sync_soon(self._wake_polls, idempotent=True)
 
-        bridges = Bridges(
-            self._offload, self._notifier, polls_due, lambda ino: self._operations.inodes.path(ino)
-        )
+        def path_of(ino: int) -> str:
+            return self._operations.inodes.path(ino)
+
+        bridges = Bridges(self._offload, self._notifier, polls_due, path_of)
         self._tree = tree = self._build(bridges)
         self._operations = Operations(
             tree.root,
