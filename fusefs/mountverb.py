@@ -45,7 +45,7 @@ def run(request: Request) -> int:
     try:
         mount = _mount_options(values, resolved(where))
         root = graph_root(before[0] if before else "", mount)
-        asked = replace(request, line=replace(request.line, values=_with_store(values, mount)))
+        asked = request._replace(line=request.line._replace(values=_with_store(values, mount)))
         store = asked.options(graph_root=root, read_only=mount.read_only)
     except (MountOptionError, ConfigError) as error:
         request.output.error(str(error), error.remedy)
@@ -88,7 +88,7 @@ def _with_store(values: Values, mount: MountOptions) -> Values:
     lists = dict(values.lists)
     if "storage_opt" in mount.store:
         lists["storage-opt"] = (*values.items("storage-opt"), mount.store["storage_opt"])
-    return replace(values, texts={**values.texts, **said}, lists=lists)
+    return values._replace(texts={**values.texts, **said}, lists=lists)
 
 
 def _try(store: StoreOptions) -> int:

@@ -4,7 +4,6 @@ Used by: backend.cli.command. Knows nothing of: which files count.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from backend.cli.request import Request
@@ -51,7 +50,7 @@ def _with_one_file(request: Request, path: str) -> Request:
     variables = dict(request.environment.variables, CONTAINERS_STORAGE_CONF=path)
     for name in _SILENCED:
         variables.pop(name, None)
-    return replace(request, environment=replace(request.environment, variables=variables))
+    return request._replace(environment=request.environment._replace(variables=variables))
 
 
 def _warn_of_unknown_keys(request: Request) -> None:

@@ -11,8 +11,7 @@ takes the next word. Flags end at the first other word, unless the verb allows t
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _TRUE: Final = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "false", "FALSE", "False"))
@@ -26,8 +25,7 @@ class Takes(enum.Enum):
     LIST = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(NamedTuple):
     """One flag. ``names`` with their dashes, the first is the one that values are filed under."""
 
     names: tuple[str, ...]
@@ -40,8 +38,7 @@ class Flag:
         return self.names[0].lstrip("-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Verb(NamedTuple):
     """One command. ``module`` has a function ``run(request) -> int`` and is imported when needed.
 
     ``interspersed``: flags may also stand behind arguments. The exit codes are for a flag that is
@@ -62,8 +59,7 @@ class Verb:
     help_exit: int = 125
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(NamedTuple):
     """What the flags said. A flag that was not given is False, "" or empty."""
 
     switches: Mapping[str, bool]
@@ -87,8 +83,7 @@ class Values:
         return self.lists.get(key, ())
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """A command line that was understood."""
 
     verb: Verb

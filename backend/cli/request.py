@@ -3,8 +3,7 @@
 Used by: every verb. Knows nothing of: what verbs do.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backend.cli.grammar import CommandLine, Values
 from backend.cli.output import Output
@@ -25,8 +24,7 @@ class OpeningError(StorageError):
         super().__init__(f"error initializing: {cause}", remedy=cause.remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a verb gets."""
 
     line: CommandLine

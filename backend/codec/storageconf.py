@@ -10,8 +10,7 @@ Files are merged in the order given. A key in a later file wins, also when it is
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from backend.errors import ConfigError
 
@@ -83,16 +82,14 @@ PULL_OPTIONS: Final = "options.pull_options"
 DRIVER_TABLES: Final = tuple(_DRIVER_TABLES)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One value and the files that it came from (several only for an appended list)."""
 
     value: Value
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Merged settings by dotted key below ``[storage]``, and keys that nobody knows."""
 
     values: Mapping[str, Setting]

@@ -7,17 +7,15 @@ Knows nothing of: storage.conf, options.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.errors import ConfigError
 
 _VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessEnvironment:
+class ProcessEnvironment(NamedTuple):
     """What this process was started with: who it is, and the variables that we look at.
 
     ``system_directories`` hold the distribution's and the machine's configuration, weakest first.

@@ -9,9 +9,8 @@ tell nothing but a root that is missing (cli rules of the Go tool).
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.codec.storageconf import DRIVER_TABLES, Setting, Settings, Value
 from backend.config.environment import (
@@ -40,8 +39,7 @@ _GENERIC_OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explicit:
+class Explicit(NamedTuple):
     """What the caller's flags say; they win over everything. None and () mean "not said"."""
 
     graph_root: str | None = None
