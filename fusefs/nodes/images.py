@@ -235,9 +235,17 @@ class _ByID(Listing):
         if image is None or encode(image.id) != name:
             raise missing(name)
         self.context.guard.check(ObjectKey("image", image.id), caller, name)
-        for layer in self.context.records().layers.chain(image.layer or ""):
-            self.context.content.withdraw(ObjectKey("layer", layer.id))
+        self._withdraw_layers(image)
         self.context.store.images.delete(image.id)
+
+    def _withdraw_layers(self, image: Image) -> None:
+        """Let go of the layers that go with the image, unless a container will refuse that."""
+        records = self.context.records()
+        if image.layer is None or records.containers.of_image(image.id):
+            return
+        for layer in records.layers.chain(image.layer):
+            if set(records.images_on(layer.id)) == {image.id}:
+                self.context.content.withdraw(ObjectKey("layer", layer.id))
 
 
 @once_per_table

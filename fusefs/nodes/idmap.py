@@ -1,0 +1,47 @@
+"""ID maps as text: ``uid CONTAINER HOST SIZE`` a line, and ``gid`` likewise (pure).
+
+Used by: the ``idmap`` file of containers, bound or pending. No lines: no mapping.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from backend.errors import InvalidValueError
+from drivers.idmap.maps import IDMap
+
+_LAST_ID = (1 << 32) - 1
+
+
+def as_text(uid_map: Sequence[IDMap], gid_map: Sequence[IDMap]) -> bytes:
+    """All ranges, users first."""
+    return "".join(chain(_lines("uid", uid_map), _lines("gid", gid_map))).encode()
+
+
+def from_text(text: bytes) -> tuple[tuple[IDMap, ...], tuple[IDMap, ...]]:
+    """Ranges of users and of groups. Raises InvalidValueError."""
+    ranges: dict[str, list[IDMap]] = {"uid": [], "gid": []}
+    for line in text.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 4 or words[0] not in ranges or not all(map(_is_number, words[1:])):
+            raise _unreadable(line)
+        entry = IDMap(*map(int, words[1:]))
+        if entry.size < 1 or max(entry.container_id, entry.host_id) + entry.size - 1 > _LAST_ID:
+            raise _unreadable(line)
+        ranges[words[0]].append(entry)
+    return tuple(ranges["uid"]), tuple(ranges["gid"])
+
+
+def _lines(kind: str, ranges: Sequence[IDMap]) -> Iterator[str]:
+    for entry in ranges:
+        yield f"{kind} {entry.container_id} {entry.host_id} {entry.size}\n"
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()
+
+
+def _unreadable(line: str) -> InvalidValueError:
+    remedy = "write lines like: uid 0 100000 65536"
+    return InvalidValueError("ID map", line, "it is no range of IDs", remedy=remedy)
