@@ -8,7 +8,6 @@ lower          l/SHORT of the parent, then the parent's own lower, joined by col
 lower-layers   the same chain as IDs; newer Go tools prefer it
 """
 
-import base64
 import os
 import re
 from collections.abc import Sequence
@@ -24,6 +23,8 @@ RESERVED: Final = frozenset({"l", "staging", "tempdirs"})
 
 def new_short_name() -> str:
     """Return a random short name."""
+    import base64
+
     return base64.b32encode(os.urandom(_RANDOM_BYTES)).decode()[:26]
 
 

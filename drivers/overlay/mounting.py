@@ -17,6 +17,7 @@ from drivers.linux import mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
 
 _LONGEST_SETTING: Final = 255
+_DIRECTORIES: Final = ("lowerdir+", "upperdir", "workdir")
 _STACKED: Final = 16
 _DOES_NOT_KNOW: Final = "this kernel may lack lowerdir+, which came with Linux 6.8"
 
@@ -42,10 +43,7 @@ def mount_at(target: str, overlay: OverlayMount) -> None:
 def mount_detached(overlay: OverlayMount) -> int:
     """Return the descriptor of an overlay that is mounted nowhere."""
     with contextlib.ExitStack() as opened:
-        settings = [
-            (key, _short_path(value, opened) if key in ("lowerdir+", "upperdir") else value)
-            for key, value in overlay.settings()
-        ]
+        settings = [(key, _plain(key, value, opened)) for key, value in overlay.settings()]
         try:
             return mount.new_mount(
                 "overlay", settings, attributes=overlay.attributes(), source="overlay"
@@ -54,11 +52,13 @@ def mount_detached(overlay: OverlayMount) -> int:
             raise _failed("a private place", refused) from refused
 
 
-def _short_path(path: str | None, opened: contextlib.ExitStack) -> str | None:
-    """Return a path that fits into a setting, by way of a descriptor if need be."""
-    if path is None or len(os.fsencode(path)) <= _LONGEST_SETTING:
-        return path
-    fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+def _plain(key: str, value: str | None, opened: contextlib.ExitStack) -> str | None:
+    """Name a directory by a descriptor if its path is too long, or would be unescaped."""
+    if value is None or key not in _DIRECTORIES:
+        return value
+    if len(os.fsencode(value)) <= _LONGEST_SETTING and "\\" not in value:
+        return value
+    fd = os.open(value, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     opened.callback(os.close, fd)
     return f"/proc/self/fd/{fd}"
 
