@@ -8,19 +8,17 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from backend.model.records import ContainerID
 from backend.model.snapshot import Snapshot
+from backend.store import Store
 from drivers.ids import LayerID
 from fusefs.nodes.base import Directory
 from fusefs.nodes.derived import Recent
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
 from fusefs.nodes.journal import Journal
 from fusefs.nodes.pending import Pending
-
-if TYPE_CHECKING:
-    from backend.store import Store
 
 
 class ContentProvider(Protocol):
@@ -68,7 +66,7 @@ class TreeContext:
     now, as paths in the tree.
     """
 
-    store: "Store"
+    store: Store
     content: ContentProvider
     journal: Journal = field(default_factory=Journal)
     guard: DeletionGuard = field(default_factory=DeletionGuard)
