@@ -102,7 +102,8 @@ class BackedDirectory(BackedNode, Directory):
 
     def child(self, name: bytes) -> Node:
         """The file called *name*, as it is now."""
-        status = os.stat(name, dir_fd=self.descriptor().fd, follow_symlinks=False)
+        with self.descriptor() as here:
+            status = os.stat(name, dir_fd=here, follow_symlinks=False)
         return self.adopt(name, status)
 
     def adopt(self, name: bytes, status: os.stat_result) -> BackedNode:
@@ -119,7 +120,8 @@ class BackedDirectory(BackedNode, Directory):
 
     def names(self) -> Sequence[bytes]:
         """Names as the backing directory lists them."""
-        return os.listdir(os.fsencode(self.descriptor().path))
+        held = self.descriptor()
+        return os.listdir(os.fsencode(held.path))
 
     def open(self, caller: Caller) -> OpenDirectory:
         """Read all names now; attributes come when they are asked for."""
@@ -128,7 +130,8 @@ class BackedDirectory(BackedNode, Directory):
 
     def statfs(self) -> os.statvfs_result:
         """That of the backing file system."""
-        return os.fstatvfs(self.descriptor().fd)
+        with self.descriptor() as here:
+            return os.fstatvfs(here)
 
     def create(self, name: bytes, mode: int, flags: int, caller: Caller) -> tuple[File, OpenFile]:
         """Make a regular file of the caller's and open it; open what somebody else just made."""
@@ -151,19 +154,22 @@ class BackedDirectory(BackedNode, Directory):
     def make_directory(self, name: bytes, mode: int, caller: Caller) -> Node:
         """mkdir(2); a setgid directory hands its group and that bit on."""
         self.view.check_writable()
-        os.mkdir(name, mode & ~caller.umask, dir_fd=self.descriptor().fd)
+        with self.descriptor() as here:
+            os.mkdir(name, mode & ~caller.umask, dir_fd=here)
         return self._made(name, stat.S_IFDIR | mode, caller)
 
     def make_link(self, name: bytes, target: bytes, caller: Caller) -> Node:
         """symlink(2)."""
         self.view.check_writable()
-        os.symlink(target, name, dir_fd=self.descriptor().fd)
+        with self.descriptor() as here:
+            os.symlink(target, name, dir_fd=here)
         return self._made(name, stat.S_IFLNK, caller)
 
     def make_special(self, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
         """mknod(2)."""
         self.view.check_writable()
-        os.mknod(name, mode & ~caller.umask, rdev, dir_fd=self.descriptor().fd)
+        with self.descriptor() as here:
+            os.mknod(name, mode & ~caller.umask, rdev, dir_fd=here)
         return self._made(name, mode, caller)
 
     def make_hard_link(self, name: bytes, node: Node, caller: Caller) -> Node:
@@ -174,20 +180,24 @@ class BackedDirectory(BackedNode, Directory):
             raise refused(name)
         if node.view is not self.view:
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        os.link(node.reach().path, name, dst_dir_fd=self.descriptor().fd, follow_symlinks=True)
+        linked = node.reach()
+        with self.descriptor() as here:
+            os.link(linked.path, name, dst_dir_fd=here, follow_symlinks=True)
         node.place(self, name)
         return node
 
     def _made(self, name: bytes, mode: int, caller: Caller) -> Node:
         """Give what was just made as *name* to the caller; return its node."""
         flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-        opened = Descriptor(os.open(name, flags, dir_fd=self.descriptor().fd))
+        with self.descriptor() as here:
+            opened = Descriptor(os.open(name, flags, dir_fd=here))
         self._give(opened, mode, caller)
         return self.adopt(name, os.fstat(opened.fd))
 
     def _give(self, made: Descriptor, mode: int, caller: Caller) -> None:
         """Owner, group and permissions as if the caller itself had made it here."""
-        parent, child = os.fstat(self.descriptor().fd), os.fstat(made.fd)
+        with self.descriptor() as here:
+            parent, child = os.fstat(here), os.fstat(made.fd)
         gid = child.st_gid if parent.st_mode & stat.S_ISGID else caller.gid
         if (child.st_uid, child.st_gid) != (caller.uid, gid):
             os.chown(made.path, caller.uid, gid)
@@ -202,7 +212,8 @@ class BackedDirectory(BackedNode, Directory):
     def _has_default_acl(self) -> bool:
         """Whether an access control list, not the umask, decides the mode of new files."""
         try:
-            return bool(xattr.get(self.descriptor().fd, b"system.posix_acl_default"))
+            with self.descriptor() as here:
+                return bool(xattr.get(here, b"system.posix_acl_default"))
         except OSError as problem:
             if problem.errno in (errno.ENODATA, errno.EOPNOTSUPP):
                 return False
@@ -280,7 +291,8 @@ class RootDirectory(BackedDirectory):
 
     def status(self) -> os.stat_result:
         """stat(2) of the view's root."""
-        return os.fstat(self.view.root().fd)
+        with self.view.root() as fd:
+            return os.fstat(fd)
 
 
 class BackedListing(OpenDirectory):

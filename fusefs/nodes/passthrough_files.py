@@ -26,7 +26,8 @@ class BackedLink(BackedNode, Link):
 
     def target(self) -> bytes:
         """The target as stored."""
-        return os.readlink(b"", dir_fd=self.reach().fd)
+        with self.reach() as fd:
+            return os.readlink(b"", dir_fd=fd)
 
 
 class BackedFile(BackedNode, File):

@@ -87,7 +87,8 @@ class BackedNode(Node):
             return os.fstat(held.fd)
         for parent, name in self.places:
             try:
-                status = os.stat(name, dir_fd=parent.descriptor().fd, follow_symlinks=False)
+                with parent.descriptor() as above:
+                    status = os.stat(name, dir_fd=above, follow_symlinks=False)
             except OSError as problem:
                 if problem.errno in _MOVED:
                     continue
@@ -108,9 +109,8 @@ class BackedNode(Node):
         """Open the file at one of its places; ESTALE if it is at none."""
         for parent, name in self.places:
             try:
-                fd = os.open(
-                    name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent.descriptor().fd
-                )
+                with parent.descriptor() as above:
+                    fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
             except OSError as problem:
                 if problem.errno in _MOVED:
                     continue
@@ -145,18 +145,22 @@ class BackedNode(Node):
 
     def xattr_names(self) -> Sequence[bytes]:
         """The file's own attributes."""
-        return xattr.names(self.reach().fd)
+        with self.reach() as fd:
+            return xattr.names(fd)
 
     def xattr(self, name: bytes) -> bytes:
         """One of the file's own attributes."""
-        return xattr.get(self.reach().fd, name)
+        with self.reach() as fd:
+            return xattr.get(fd, name)
 
     def set_xattr(self, name: bytes, value: bytes, flags: int) -> None:
         """Set it on the file."""
         self.view.check_writable()
-        xattr.put(self.reach().fd, name, value, flags)
+        with self.reach() as fd:
+            xattr.put(fd, name, value, flags)
 
     def remove_xattr(self, name: bytes) -> None:
         """Remove it from the file."""
         self.view.check_writable()
-        xattr.remove(self.reach().fd, name)
+        with self.reach() as fd:
+            xattr.remove(fd, name)

@@ -32,7 +32,10 @@ Identity = tuple[int, int]
 
 
 class Descriptor:
-    """A file descriptor that is closed when nobody refers to it any more."""
+    """A file descriptor that is closed when nobody refers to it any more.
+
+    ``with something.descriptor() as fd`` refers to it until the end of the block.
+    """
 
     __slots__ = ("__weakref__", "fd")
 
@@ -41,6 +44,12 @@ class Descriptor:
 
     def __del__(self) -> None:
         os.close(self.fd)
+
+    def __enter__(self) -> int:
+        return self.fd
+
+    def __exit__(self, *unused: object) -> None:
+        del unused
 
     @property
     def path(self) -> str:
