@@ -6,7 +6,7 @@ Used by: mount and compat tests.
 import re
 from collections.abc import Mapping, Sequence
 
-_KINDS = {"Modify": "C", "Add": "A", "Delete": "D"}
+LETTERS = {"Modify": "C", "Add": "A", "Delete": "D"}
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, '"': 34}
 _ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|([abfnrtv\\"]))')
 
@@ -18,7 +18,7 @@ def parse(text: str) -> Changes:
     found: Changes = set()
     for line in text.splitlines():
         kind, _, quoted = line.partition(" ")
-        found.add((_KINDS[kind], _unquoted(quoted)))
+        found.add((LETTERS[kind], _unquoted(quoted)))
     return found
 
 

@@ -1,0 +1,284 @@
+"""Side by side in one run: the kernel's overlay, storagefs native and not, fuse-overlayfs.
+
+Used by: scripts/bench, for people who ask what a mount costs; needs root. Prints medians, ratios
+and whether each goal is met; ``--json`` gives the numbers for a script. Rounds are interleaved, so
+that a busy moment of the machine meets all subjects.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.support import bigstore, capabilities, debian, mounttable, process
+from tests.support.gotools import GoTools, Roots
+from tests.support.mounted import Mounted
+
+PROJECT = Path(__file__).resolve().parents[2]
+KERNEL, NATIVE, PATH, PEER = "kernel overlay", "storagefs", "native=off", "fuse-overlayfs"
+OPERATIONS = {
+    "find": "find {root}/ -ls >/dev/null",
+    "tar": "tar cf - -C {root} . 2>/dev/null | cat >/dev/null",
+}
+LIFE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A number that should not be over *limit*; what it is made of stands in *what*."""
+
+    what: str
+    value: float
+    limit: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the number is good enough."""
+        return self.value <= self.limit
+
+
+@dataclass(slots=True)
+class Report:
+    """Median seconds by operation, cache and subject; other numbers; goals."""
+
+    medians: dict[str, dict[str, float]] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    goals: list[Goal] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run in a scratch directory of its own; *stack* undoes what it mounted."""
+
+    work: Path
+    stack: ExitStack
+    rounds: int
+
+    def subjects(self, roots: Roots, missing: list[str]) -> dict[str, Path]:
+        """The image's root file system, served in each way that works here."""
+        lowers = overlay_lowers(roots)
+        found = {KERNEL: self.kernel(lowers)}
+        found[NATIVE] = self.storagefs(roots, "native", "native=auto")
+        found[PATH] = self.storagefs(roots, "path", "native=off")
+        if shutil.which("fuse-overlayfs"):
+            found[PEER] = self.peer(lowers)
+        else:
+            missing.append("fuse-overlayfs is not installed: no comparison with it")
+        return found
+
+    def kernel(self, lowers: str) -> Path:
+        """(a): overlay mounted by hand."""
+        target = self.work / "kernel"
+        target.mkdir()
+        options = f"ro,lowerdir={lowers}"
+        process.run(["mount", "-t", "overlay", "bench", "-o", options, str(target)])
+        return target
+
+    def storagefs(self, roots: Roots, name: str, option: str) -> Path:
+        """(b) and (c): the image as the mounted tree shows it."""
+        log = self.work / f"{name}.log"
+        mounted = Mounted(roots, self.work / name, log, (option,), limit=LIFE).start()
+        self.stack.callback(mounted.close)
+        return (mounted.where / "images" / debian.IMAGE / "rootfs").resolve()
+
+    def peer(self, lowers: str) -> Path:
+        """(d): fuse-overlayfs over the same layers."""
+        target = self.work / "peer"
+        target.mkdir()
+        process.run(["fuse-overlayfs", "-o", f"ro,lowerdir={lowers}", str(target)])
+        return target
+
+    def compare(self, subjects: dict[str, Path]) -> dict[str, dict[str, float]]:
+        """Median seconds of each operation, cold and warm, on each subject."""
+        times: defaultdict[str, defaultdict[str, list[float]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        order = list(subjects)
+        for number in range(self.rounds):
+            for operation, script in OPERATIONS.items():
+                for name in order[number % len(order) :] + order[: number % len(order)]:
+                    command = ["sh", "-c", script.format(root=subjects[name])]
+                    drop_caches()
+                    times[f"{operation} cold"][name].append(timed(command))
+                    for _ in range(2):
+                        times[f"{operation} warm"][name].append(timed(command))
+        return {
+            operation: {name: statistics.median(seconds) for name, seconds in row.items()}
+            for operation, row in times.items()
+        }
+
+    def first_touch(self, roots: Roots) -> float:
+        """Median seconds of the first call on a root file system that no mount carries yet."""
+        layers = json.loads((roots.graph / "overlay-layers" / "layers.json").read_text())
+        touches: list[float] = []
+        for number in range(3):
+            where = self.work / f"touch-{number}"
+            mounted = Mounted(roots, where, self.work / "touch.log", limit=LIFE).start()
+            try:
+                for layer in layers:
+                    started = time.perf_counter()
+                    os.listdir(where / "layers" / layer["id"] / "rootfs")
+                    touches.append(time.perf_counter() - started)
+            finally:
+                mounted.close()
+        return statistics.median(touches)
+
+    def large_store(self) -> tuple[float, float]:
+        """Median seconds to list 10,000 layers: ours and the Go tool's."""
+        roots = Roots(self.work / "large", self.work / "large-run")
+        bigstore.make(roots, 10_000, with_directories=False)
+        go = GoTools(roots)
+        theirs = go.command("containers-storage", "layers")
+        ours: list[float] = []
+        peers: list[float] = []
+        for _ in range(self.rounds):
+            ours.append(timed(listing(roots)))
+            peers.append(timed(theirs))
+        return statistics.median(ours), statistics.median(peers)
+
+    def start_up(self, roots: Roots) -> tuple[float, float]:
+        """Least CPU seconds of ``storagefs layers`` on a small store, and of a bare interpreter."""
+        bare = [sys.executable, "-c", "pass"]
+        timed(listing(roots))
+        ours = min(cpu_seconds(listing(roots)) for _ in range(4 * self.rounds))
+        return ours, min(cpu_seconds(bare) for _ in range(4 * self.rounds))
+
+
+def overlay_lowers(roots: Roots) -> str:
+    """The layers of the image as overlay wants them, topmost first."""
+    images = json.loads((roots.graph / "overlay-images" / "images.json").read_text())
+    top = next(image["layer"] for image in images if debian.IMAGE in image["names"])
+    home = roots.graph / "overlay"
+    lower = (home / top / "lower").read_text().split(":")
+    return ":".join([str(home / top / "diff"), *(str((home / low).resolve()) for low in lower)])
+
+
+def listing(roots: Roots) -> list[str]:
+    """``storagefs layers`` as the installed command runs."""
+    program = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from fusefs.cli import main; "
+    words = ["--graph", str(roots.graph), "--run", str(roots.run), "-s", "overlay", "layers"]
+    return [sys.executable, "-c", program + "sys.exit(main())", *words]
+
+
+def timed(command: Sequence[str]) -> float:
+    """Seconds that *command* takes."""
+    started = time.perf_counter()
+    run_quietly(command)
+    return time.perf_counter() - started
+
+
+def cpu_seconds(command: Sequence[str]) -> float:
+    """User and system seconds that *command* takes."""
+    before = os.times()
+    run_quietly(command)
+    after = os.times()
+    return (after[2] + after[3]) - (before[2] + before[3])
+
+
+def run_quietly(command: Sequence[str]) -> None:
+    """Run *command*; its failure ends the benchmark."""
+    environment = process.clean_environment()
+    subprocess.run(command, check=True, timeout=600, stdout=subprocess.DEVNULL, env=environment)
+
+
+def drop_caches() -> None:
+    """Write everything out and make the kernel forget it."""
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+
+
+def measure(bench: Bench) -> Report:
+    """Everything, in the order in which it is printed."""
+    report = Report()
+    roots = Roots(bench.work / "graph", bench.work / "run")
+    debian.copy_store(roots.graph)
+    report.numbers["first touch, ms"] = bench.first_touch(roots) * 1000
+    report.medians = bench.compare(bench.subjects(roots, report.missing))
+    ours, bare = bench.start_up(roots)
+    report.numbers["storagefs layers, CPU ms"] = ours * 1000
+    report.numbers["python3 -c pass, CPU ms"] = bare * 1000
+    if capabilities.missing("gotools"):
+        report.missing.append("containers-storage is not installed: no comparison with it")
+    else:
+        large, peer = bench.large_store()
+        report.numbers["list 10,000 layers, s"] = large
+        report.numbers["containers-storage: the same, s"] = peer
+    report.goals = goals(report)
+    return report
+
+
+def goals(report: Report) -> list[Goal]:
+    """What the project promises, against what was measured."""
+    found: list[Goal] = []
+    for operation, row in report.medians.items():
+        found.append(Goal(f"{operation}: {NATIVE} / {KERNEL}", row[NATIVE] / row[KERNEL], 1.05))
+        if PEER in row:
+            limit = 1.0 if operation.startswith("find") else 1.5
+            found.append(Goal(f"{operation}: {PATH} / {PEER}", row[PATH] / row[PEER], limit))
+    numbers = report.numbers
+    found.append(Goal("first touch, ms", numbers["first touch, ms"], 10))
+    ratio = numbers["storagefs layers, CPU ms"] / numbers["python3 -c pass, CPU ms"]
+    found.append(Goal("start-up: storagefs layers / python3 -c pass", ratio, 5))
+    if "list 10,000 layers, s" in numbers:
+        found.append(Goal("list 10,000 layers, s", numbers["list 10,000 layers, s"], 1))
+    return found
+
+
+def print_report(report: Report) -> None:
+    """The report for people."""
+    columns = list(next(iter(report.medians.values())))
+    print(f"{'median, ms':<12}" + "".join(f"{name:>16}" for name in columns))
+    for operation, row in report.medians.items():
+        print(f"{operation:<12}" + "".join(f"{row[name] * 1000:>16.1f}" for name in columns))
+    print()
+    for what, value in report.numbers.items():
+        print(f"{what:<48}{value:>10.2f}")
+    print()
+    for goal in report.goals:
+        verdict = "pass" if goal.met else "MISS"
+        print(f"{verdict}  {goal.what:<48}{goal.value:>8.2f}   goal {goal.limit:g}")
+    for line in report.missing:
+        print(line)
+
+
+def as_json(report: Report) -> str:
+    """The report for scripts."""
+    document = asdict(report) | {
+        "goals": [asdict(goal) | {"met": goal.met} for goal in report.goals]
+    }
+    return json.dumps(document, indent=2)  # noqa: TID251 - not a file of a store
+
+
+def main() -> int:
+    """Run the benchmark; 0 if it ran, whether goals are met or not."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default 5)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    arguments = parser.parse_args()
+    for needed in ("root", "overlay", "fuse", "debian_image"):
+        if reason := capabilities.missing(needed):
+            print(f"scripts/bench cannot run: {reason}", file=sys.stderr)
+            return 2
+    with tempfile.TemporaryDirectory(prefix="storagefs-bench-") as scratch, ExitStack() as stack:
+        stack.callback(mounttable.unmount_below, scratch)
+        report = measure(Bench(Path(scratch), stack, arguments.rounds))
+    if arguments.json:
+        print(as_json(report))
+    else:
+        print_report(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
