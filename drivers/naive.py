@@ -95,8 +95,8 @@ class _Comparison:
         return sorted(self._found.values(), key=lambda change: change.path)
 
     def _list_parents(self, path: bytes) -> None:
-        while (path := path.rpartition(b"/")[0]) and path not in self._found:
-            self._found[path] = Change(b"/" + path, ChangeKind.MODIFY, "d")
+        while path := path.rpartition(b"/")[0]:
+            self._found.setdefault(path, Change(b"/" + path, ChangeKind.MODIFY, "d"))
 
 
 def _entries_of(directory: int) -> dict[bytes, _Entry]:

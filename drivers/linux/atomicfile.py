@@ -4,6 +4,8 @@ Used by: backend.files, drivers.overlay (link and lower files). Knows nothing of
 The temporary name is the Go tools' (``.tmp-NAME`` and digits), so that both sides recognise litter.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 from typing import Final

@@ -9,6 +9,8 @@ directions, survive such a close and exclude threads. A forked child shares them
 must be close-on-exec and helpers must be exec'd.
 """
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import os

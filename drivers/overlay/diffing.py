@@ -115,8 +115,8 @@ class _Walk:
         return sorted(self._found.values(), key=lambda change: change.path)
 
     def _list_parents(self, path: bytes) -> None:
-        while (path := path.rpartition(b"/")[0]) and path not in self._found:
-            self._found[path] = Change(path, ChangeKind.MODIFY, "d")
+        while path := path.rpartition(b"/")[0]:
+            self._found.setdefault(path, Change(path, ChangeKind.MODIFY, "d"))
 
 
 def _is_whiteout(status: os.stat_result) -> bool:

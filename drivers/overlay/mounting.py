@@ -12,6 +12,7 @@ import errno
 import os
 from typing import Final
 
+from drivers.erase import erase_tree
 from drivers.errors import MountFailedError
 from drivers.linux import mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
@@ -111,8 +112,7 @@ def remove_empty(target: str) -> None:
 
 def forget_volatile(work: str) -> None:
     """Let a volatile mount be made again after the last one ended in a crash."""
-    with contextlib.suppress(FileNotFoundError):
-        os.rmdir(os.path.join(work, "work", "incompat", "volatile"))
+    erase_tree(os.path.join(work, "work", "incompat", "volatile"))
 
 
 def _failed(target: str, refused: OSError, what: str = "overlay mount") -> MountFailedError:
