@@ -8,6 +8,7 @@ that a busy moment of the machine meets all subjects.
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -180,10 +181,10 @@ def timed(command: Sequence[str]) -> float:
 
 def cpu_seconds(command: Sequence[str]) -> float:
     """User and system seconds that *command* takes."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run_quietly(command)
-    after = os.times()
-    return (after[2] + after[3]) - (before[2] + before[3])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def run_quietly(command: Sequence[str]) -> None:

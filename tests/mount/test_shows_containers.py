@@ -46,7 +46,7 @@ def test_a_container_made_by_mkdir_is_podmans_too(mounted: Mounted, go: GoTools)
     assert (merged / "srv/index.html").read_text() == "hello\n"
     (merged / "srv/from-go").write_text("from the Go tool\n")
     assert (mnt / "containers/web/rootfs/srv/from-go").read_text() == "from the Go tool\n"
-    assert "A file /srv/index.html" in (mnt / "containers/web/changes").read_text().splitlines()
+    assert "A f /srv/index.html" in (mnt / "containers/web/changes").read_text().splitlines()
     go.storage("unmount", "web")
     mounted.stop()
     assert (go.roots.graph / "overlay").is_dir()
