@@ -22,14 +22,14 @@ from fusefs.nodes.listings import Listing, by_prefix
 from fusefs.nodes.names import LONGEST, decode, encode
 from fusefs.nodes.pending import PendingContainer
 from fusefs.nodes.pendingcontainer import PendingDirectory
-from fusefs.nodes.places import CONTAINER_LISTINGS, ContainerNames, container_names
+from fusefs.nodes.places import CONTAINER_LISTINGS, CONTAINERS, ContainerNames, container_names
 
 
 class ContainersDirectory(Listing):
     """The listing. mkdir announces a container, rmdir deletes one, mv renames, ln -s names."""
 
     def __init__(self, context: TreeContext) -> None:
-        super().__init__(context, "containers")
+        super().__init__(context, CONTAINERS)
 
     def child(self, name: bytes) -> Node:
         """The listing by ID, a container, a symlink from another name or the beginning of an ID."""

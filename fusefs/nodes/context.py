@@ -17,7 +17,7 @@ from drivers.ids import LayerID
 from fusefs.nodes.base import Directory
 from fusefs.nodes.derived import Recent
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
-from fusefs.nodes.journal import Journal
+from fusefs.nodes.journal import Event, Journal
 from fusefs.nodes.pending import Pending
 
 
@@ -84,3 +84,13 @@ class TreeContext:
     def records(self) -> Snapshot:
         """The records as last seen; no I/O."""
         return self.store.cached()
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Publish what happened to objects, and note when."""
+        now = time.time_ns()
+        for event in events:
+            if event.event == "deleted":
+                self.seen_ns.pop((event.kind, event.id), None)
+            else:
+                self.seen_ns[event.kind, event.id] = now
+            self.journal.publish(event)

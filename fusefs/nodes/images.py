@@ -19,7 +19,16 @@ from fusefs.nodes.imagelookup import find_image, image_of_target
 from fusefs.nodes.links import GroupDirectory, LinkDirectory, digest_links, link_node
 from fusefs.nodes.listings import Listing
 from fusefs.nodes.names import LONGEST, decode, encode, is_directory_of_references, reference_parts
-from fusefs.nodes.nametree import NO_NAMES, ImageName, Level, Path, dangling, name_levels
+from fusefs.nodes.nametree import (
+    IMAGES_BY_ID,
+    NO_NAMES,
+    ImageName,
+    Level,
+    Path,
+    dangling,
+    name_levels,
+    names_ino,
+)
 from fusefs.nodes.places import IMAGE_LISTINGS, up
 
 _DEFAULT_REGISTRY = b"docker.io"
@@ -33,7 +42,7 @@ class NameDirectory(Listing):
     """
 
     def __init__(self, context: TreeContext, path: Path = ()) -> None:
-        super().__init__(context, "images", *(os.fsdecode(part) for part in path))
+        super().__init__(context, names_ino(path))
         self.path = path
 
     def attributes(self) -> Attributes:
@@ -214,7 +223,7 @@ class _ByID(Listing):
     """The real directories of images. rmdir deletes an image and the layers only it needs."""
 
     def __init__(self, context: TreeContext) -> None:
-        super().__init__(context, "images", "/by-id")
+        super().__init__(context, IMAGES_BY_ID)
 
     def child(self, name: bytes) -> Node:
         table = self.context.records().images

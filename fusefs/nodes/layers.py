@@ -15,9 +15,9 @@ from fusefs.nodes.derived import once_per_table
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.layer import LayerDirectory
 from fusefs.nodes.links import GroupDirectory, LinkDirectory, digest_links
-from fusefs.nodes.listings import Listing, by_prefix
+from fusefs.nodes.listings import Listing, by_prefix, listing_ino
 from fusefs.nodes.names import LONGEST, decode, encode
-from fusefs.nodes.places import LAYER_LISTINGS, layer_component
+from fusefs.nodes.places import LAYER_LISTINGS, LAYERS, layer_component
 from fusefs.nodes.shortlinks import short_links
 
 
@@ -25,7 +25,7 @@ class LayersDirectory(Listing):
     """The listing. rmdir deletes a layer."""
 
     def __init__(self, context: TreeContext) -> None:
-        super().__init__(context, "layers")
+        super().__init__(context, LAYERS)
 
     def child(self, name: bytes) -> Node:
         """A further listing, a layer, or a symlink from a prefix or a name of one."""
@@ -78,7 +78,7 @@ class _ByLink(Listing):
     in_memory: ClassVar[bool] = False
 
     def __init__(self, context: TreeContext) -> None:
-        super().__init__(context, "layers", "by-link")
+        super().__init__(context, listing_ino(LAYERS, "by-link"))
 
     def child(self, name: bytes) -> Node:
         links = short_links(self.context)

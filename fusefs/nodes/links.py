@@ -49,6 +49,11 @@ class LinkDirectory(SyntheticDirectory):
         return tuple(self._links())
 
 
+def group_ino(directory: Ino, group: bytes) -> Ino:
+    """Inode number of one group in a directory of groups."""
+    return node_ino("group", f"{directory:x}", os.fsdecode(group))
+
+
 class GroupDirectory(SyntheticDirectory):
     """Directories of symlinks, one for each group (an algorithm of digests)."""
 
@@ -65,7 +70,7 @@ class GroupDirectory(SyntheticDirectory):
         """The directory of one group."""
         if name not in self._groups():
             raise missing(name)
-        number = node_ino("group", f"{self.ino:x}", os.fsdecode(name))
+        number = group_ino(self.ino, name)
         return LinkDirectory(number, self._look, lambda: self._groups().get(name, {}))
 
     def names(self) -> Sequence[bytes]:

@@ -40,16 +40,21 @@ def tree_look(context: TreeContext) -> Callable[[], Look]:
     return lambda: look
 
 
+def listing_ino(directory: Ino, *role: str) -> Ino:
+    """Inode number of a listing in another one."""
+    return node_ino("listing", f"{directory:x}", *role)
+
+
 class Listing(SyntheticDirectory):
     """A directory of objects, with further listings in it under fixed names."""
 
-    def __init__(self, context: TreeContext, *role: str) -> None:
-        super().__init__(node_ino(*role), tree_look(context))
+    def __init__(self, context: TreeContext, ino: Ino) -> None:
+        super().__init__(ino, tree_look(context))
         self.context = context
 
     def number(self, *role: str) -> Ino:
         """Inode number of a listing in this one."""
-        return node_ino("listing", f"{self.ino:x}", *role)
+        return listing_ino(self.ino, *role)
 
     def also_known_as(self, name: bytes, target: bytes) -> Node:
         """The symlink for a name that is looked up and not listed."""

@@ -3,6 +3,7 @@
 Used by: fusefs.nodes.images, fusefs.difference. Knows nothing of: nodes, what is only looked up.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,20 @@ from types import MappingProxyType
 from typing import Final
 
 from backend.model.snapshot import ImageTable
+from fusefs.nodes.base import Ino, node_ino
 from fusefs.nodes.derived import once_per_table
 from fusefs.nodes.names import LONGEST, encode, reference_parts
 from fusefs.nodes.places import IMAGE_LISTINGS
 
 Path = tuple[bytes, ...]
+
+IMAGES_BY_ID: Final = node_ino("images", "/by-id")
+"""No component has a slash, so this is no directory of names."""
+
+
+def names_ino(path: Path) -> Ino:
+    """Inode number of a directory of image names."""
+    return node_ino("images", *(os.fsdecode(part) for part in path))
 
 
 @dataclass(frozen=True, slots=True)

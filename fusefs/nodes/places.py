@@ -10,8 +10,13 @@ from typing import Final
 
 from backend.model.records import Container
 from backend.model.snapshot import ContainerTable
+from fusefs.nodes.base import node_ino
 from fusefs.nodes.derived import once_per_table
 from fusefs.nodes.names import LONGEST, encode
+
+LAYERS: Final = node_ino("layers")
+CONTAINERS: Final = node_ino("containers")
+"""Inode numbers of the listings of objects that have one; for images see nametree."""
 
 LAYER_LISTINGS: Final = (b"by-link", b"by-digest", b"by-name")
 IMAGE_LISTINGS: Final = (b"by-id", b"by-digest", b"dangling")

@@ -1,0 +1,259 @@
+"""What lies between two snapshots: events, and what the kernel must forget (pure).
+
+Used by: fusefs.session, when the watcher has a new snapshot. Knows nothing of: FUSE, clocks.
+
+Tables that are the same object are skipped, and so are records that are: the work grows with what
+changed, and for a table with any change by a comparison of its records.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from backend.model.records import Container, Image, Layer
+from backend.model.snapshot import ImageTable, Snapshot, Table
+from drivers.ids import LayerID
+from fusefs.nodes.base import Ino, node_ino
+from fusefs.nodes.containers import links_by_id
+from fusefs.nodes.images import dangling_links, images_by_digest
+from fusefs.nodes.journal import Event
+from fusefs.nodes.layers import layers_by_digest, layers_by_name
+from fusefs.nodes.links import group_ino
+from fusefs.nodes.listings import listing_ino
+from fusefs.nodes.names import encode
+from fusefs.nodes.nametree import IMAGES_BY_ID, NO_NAMES, name_levels, names_ino
+from fusefs.nodes.places import CONTAINERS, LAYERS, container_names, layer_component
+
+R = TypeVar("R", Layer, Image, Container)
+
+Entry = tuple[Ino, bytes]
+"""A directory and a name in it."""
+
+_IMAGES: Final = names_ino(())
+_WHAT_AN_IMAGE_MAY_GAIN: Final = (b"manifest", b"config", b"top", b"rootfs")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What happened, and what the kernel may know that is no longer so."""
+
+    events: tuple[Event, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    """Names that are new, gone, or lead elsewhere."""
+    deleted: tuple[tuple[Ino, bytes, Ino], ...] = ()
+    """Directories of objects that are gone: where they were, their name, their own number."""
+    inodes: tuple[Ino, ...] = ()
+    """Nodes whose attributes or content changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes(Generic[R]):
+    """Records of one kind that came, went, or are different now."""
+
+    created: Sequence[R] = ()
+    deleted: Sequence[R] = ()
+    changed: Sequence[tuple[R, R]] = ()
+
+    def all_states(self) -> Iterator[R]:
+        """Every record that is, or was, different."""
+        yield from self.created
+        yield from self.deleted
+        for old, new in self.changed:
+            yield old
+            yield new
+
+
+def difference(old: Snapshot, new: Snapshot) -> Difference:
+    """Compare two snapshots."""
+    layers = _compare(old.layers, new.layers)
+    images = _compare(old.images, new.images)
+    containers = _compare(old.containers, new.containers)
+    events = [
+        *_events("layer", layers),
+        *_events("image", images),
+        *_events("container", containers),
+        *_mount_events(old, new),
+        *_problem_events(old, new),
+    ]
+    entries = [
+        *_layer_entries(old, new, layers),
+        *_image_entries(old, new, images),
+        *_container_entries(old, new, containers),
+    ]
+    deleted = (
+        *((LAYERS, layer_component(r.id), node_ino("layer", r.id)) for r in layers.deleted),
+        *((IMAGES_BY_ID, encode(r.id), node_ino("image", r.id)) for r in images.deleted),
+        *_deleted_containers(old, containers),
+    )
+    inodes = (
+        *(node_ino("layer", record.id) for _, record in layers.changed),
+        *(node_ino("image", record.id) for _, record in images.changed),
+        *(node_ino("container", record.id) for _, record in containers.changed),
+    )
+    return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, inodes)
+
+
+def _compare(old: Table[R], new: Table[R]) -> _Changes[R]:
+    if old is new:
+        return _Changes()
+    before, after = old.by_id, new.by_id
+    changed = []
+    for identifier, record in after.items():
+        earlier = before.get(identifier)
+        if earlier is not None and earlier is not record and earlier != record:
+            changed.append((earlier, record))
+    return _Changes(
+        [record for identifier, record in after.items() if identifier not in before],
+        [record for identifier, record in before.items() if identifier not in after],
+        changed,
+    )
+
+
+# Events
+
+
+def _events(kind: str, changes: _Changes[R]) -> Iterator[Event]:
+    for record in changes.created:
+        yield Event(event="created", kind=kind, id=record.id, names=record.names)
+    for old, new in changes.changed:
+        what = "renamed" if old.names != new.names else "changed"
+        yield Event(event=what, kind=kind, id=new.id, names=new.names)
+    for record in changes.deleted:
+        yield Event(event="deleted", kind=kind, id=record.id, names=record.names)
+
+
+def _mount_events(old: Snapshot, new: Snapshot) -> Iterator[Event]:
+    if old.mounts is new.mounts:
+        return
+    before = {layer for layer, mounted in old.mounts.items() if mounted.count > 0}
+    after = {layer for layer, mounted in new.mounts.items() if mounted.count > 0}
+    for layer in sorted(after - before):
+        yield _mount_event("mounted", new, layer)
+    for layer in sorted(before - after):
+        yield _mount_event("unmounted", old, layer)
+
+
+def _mount_event(what: str, snapshot: Snapshot, layer: LayerID) -> Event:
+    container = snapshot.containers.by_layer.get(layer)
+    if container is None:
+        return Event(event=what, kind="layer", id=layer)
+    return Event(event=what, kind="container", id=container.id, names=container.names)
+
+
+def _problem_events(old: Snapshot, new: Snapshot) -> Iterator[Event]:
+    if old.problems == new.problems:
+        return
+    before, after = set(old.problems), set(new.problems)
+    for problem in new.problems:
+        if problem not in before:
+            detail = {"path": problem.path, "reason": problem.reason, "remedy": problem.remedy}
+            yield Event(event="damaged", kind=problem.kind, id=problem.id, detail=detail)
+    for problem in old.problems:
+        if problem not in after:
+            yield Event(event="repaired", kind=problem.kind, id=problem.id)
+
+
+# Entries
+
+
+def _layer_entries(old: Snapshot, new: Snapshot, changes: _Changes[Layer]) -> Iterator[Entry]:
+    for layer in (*changes.created, *changes.deleted):
+        component = layer_component(layer.id)
+        yield LAYERS, component
+        if layer.parent:
+            yield node_ino("layer", layer.parent, "children"), component
+    for before, after in changes.changed:
+        yield from _items("layer", before, after)
+    if old.layers is not new.layers:
+        by_name = listing_ino(LAYERS, "by-name")
+        yield from _links(by_name, layers_by_name(old.layers), layers_by_name(new.layers))
+        by_digest = listing_ino(LAYERS, "by-digest")
+        yield from _groups(by_digest, layers_by_digest(old.layers), layers_by_digest(new.layers))
+
+
+def _image_entries(old: Snapshot, new: Snapshot, changes: _Changes[Image]) -> Iterator[Entry]:
+    for snapshot, images in ((new, changes.created), (old, changes.deleted)):
+        for image in images:
+            yield IMAGES_BY_ID, encode(image.id)
+            yield from _image_in_layers(snapshot, image)
+    for before, after in changes.changed:
+        yield from _items("image", before, after)
+        yield from ((node_ino("image", after.id), name) for name in _WHAT_AN_IMAGE_MAY_GAIN)
+        if before.layer != after.layer:
+            yield from _image_in_layers(old, before)
+            yield from _image_in_layers(new, after)
+    if old.images is not new.images:
+        yield from _names(old.images, new.images)
+        pending = listing_ino(_IMAGES, "dangling")
+        yield from _links(pending, dangling_links(old.images), dangling_links(new.images))
+        by_digest = listing_ino(_IMAGES, "by-digest")
+        yield from _groups(by_digest, images_by_digest(old.images), images_by_digest(new.images))
+
+
+def _image_in_layers(snapshot: Snapshot, image: Image) -> Iterator[Entry]:
+    for layer in snapshot.layers.chain(image.layer or ""):
+        yield node_ino("layer", layer.id, "images"), encode(image.id)
+
+
+def _names(old: ImageTable, new: ImageTable) -> Iterator[Entry]:
+    before, after = name_levels(old), name_levels(new)
+    for path in dict.fromkeys((*before, *after)):
+        yield from _links(names_ino(path), before.get(path, NO_NAMES), after.get(path, NO_NAMES))
+
+
+def _container_entries(
+    old: Snapshot, new: Snapshot, changes: _Changes[Container]
+) -> Iterator[Entry]:
+    if old.containers is new.containers:
+        return
+    before, after = container_names(old.containers), container_names(new.containers)
+    yield from _links(CONTAINERS, before.directories, after.directories)
+    yield from _links(CONTAINERS, before.aliases, after.aliases)
+    by_id = listing_ino(CONTAINERS, "by-id")
+    yield from _links(by_id, links_by_id(old.containers), links_by_id(new.containers))
+    for container in changes.all_states():
+        for names in (before, after):
+            component = names.place.get(container.id)
+            if component is not None:
+                yield node_ino("layer", container.layer, "containers"), component
+                yield node_ino("image", container.image, "containers"), component
+    for earlier, later in changes.changed:
+        yield from _items("container", earlier, later)
+
+
+def _deleted_containers(
+    old: Snapshot, changes: _Changes[Container]
+) -> Iterator[tuple[Ino, bytes, Ino]]:
+    for container in changes.deleted:
+        component = container_names(old.containers).place.get(container.id)
+        if component is not None:
+            yield CONTAINERS, component, node_ino("container", container.id)
+
+
+def _items(kind: str, old: R, new: R) -> Iterator[Entry]:
+    """Data items that came or went."""
+    for key in sorted(set(old.big_data_names) ^ set(new.big_data_names)):
+        yield node_ino(kind, new.id, "bigdata"), encode(key)
+
+
+def _links(directory: Ino, old: Mapping[bytes, Any], new: Mapping[bytes, Any]) -> Iterable[Entry]:
+    """Names in one directory that are in only one mapping, or lead elsewhere in the other."""
+    if old is new:
+        return
+    for name, target in new.items():
+        if old.get(name, new) != target:
+            yield directory, name
+    for name in old:
+        if name not in new:
+            yield directory, name
+
+
+def _groups(
+    directory: Ino,
+    old: Mapping[bytes, Mapping[bytes, bytes]],
+    new: Mapping[bytes, Mapping[bytes, bytes]],
+) -> Iterator[Entry]:
+    for group in dict.fromkeys((*old, *new)):
+        if (group in old) != (group in new):
+            yield directory, group
+        yield from _links(group_ino(directory, group), old.get(group, {}), new.get(group, {}))
