@@ -1,21 +1,23 @@
-"""The directory that a tree is mounted on: is it fit, who serves it, is that one still alive?
+"""The directory that a tree is mounted on: is it fit, and is it ours alone?
 
-Used by: fusefs.session, fusefs.cli (umount). Knows nothing of: FUSE requests, the store's records.
-Rule: no system call here touches what is mounted there. A dead mount answers ENOTCONN, which
-naive code reads as an empty directory, and one whose daemon hangs answers never; the kernel's
-mount table is asked instead. That its daemon is dead is known by the daemon's lock.
+Used by: fusefs.session. Knows nothing of: FUSE requests, the store, dead mounts' recovery
+(fusefs.heldmounts).
+Rule: no system call here touches another file system that is mounted there. A dead one answers
+ENOTCONN, which naive code reads as an empty directory, and one whose daemon hangs answers never;
+the kernel's mount table is asked instead.
 """
 
+import contextlib
 import errno
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
 import filelock
 
 from drivers.errors import StorageError
-from drivers.linux import mount, mountinfo
+from drivers.linux import mountinfo
 
 FSTYPE: Final = "fuse.storagefs"
 
@@ -28,75 +30,27 @@ class MountPointError(StorageError):
         self.where = where
 
 
-@dataclass(slots=True)
-class Claim:
-    """The right to mount on one directory, held until released or until the process ends.
+@contextlib.contextmanager
+def claimed(where: str, run_root: str) -> Iterator[None]:
+    """Hold the right to mount on *where*; MountPointError if another daemon has it.
 
-    Beside the lock stands a record of the mount that its holder made, so that a later holder can
-    tell that mount, whose daemon must be dead, from a stranger's.
-    """
-
-    where: str
-    record: str
-    lock: filelock.FileLock | None
-
-    def note(self, device: str) -> None:
-        """Remember the mount that was made here by its device number."""
-        if self.lock is not None:
-            with open(self.record, "w", encoding="ascii") as file:
-                file.write(device)
-
-    def left_behind(self) -> mountinfo.MountEntry | None:
-        """The mount that a dead holder of this claim left here."""
-        entry = mountinfo.at(self.where)
-        if entry is None or entry.fstype != FSTYPE:
-            return None
-        try:
-            with open(self.record, encoding="ascii") as file:
-                return entry if file.read() == entry.device else None
-        except FileNotFoundError:
-            return None
-
-    def release(self) -> None:
-        """Give the directory up."""
-        if self.lock is not None:
-            self.lock.release()
-
-
-def claim(where: str, run_root: str) -> Claim:
-    """Take the right to mount on *where*; MountPointError if another daemon has it.
-
-    Where the run root cannot be written, the claim is empty: the kernel's table still guards.
+    Where the run root cannot be written nothing is held: the kernel's table still guards.
     """
     directory = os.path.join(run_root, "storagefs")
-    key = sha256(os.fsencode(os.path.realpath(os.path.dirname(where)) + "/")).hexdigest()[:16]
-    base = os.path.join(directory, f"{os.path.basename(where) or 'root'}-{key}")
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        lock = filelock.FileLock(base + ".lock", mode=0o600)
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
-        raise MountPointError(
-            where, "another storagefs serves it", remedy=f"storagefs umount {where}"
-        ) from None
-    except PermissionError:
-        return Claim(where, "", None)
-    except OSError as failure:
-        if failure.errno != errno.EROFS:
-            raise
-        return Claim(where, "", None)
-    return Claim(where, base + ".mount", lock)
-
-
-def detach_dead(held: Claim) -> bool:
-    """Take away the dead mounts that stand on the claimed directory; whether there was one."""
-    found = False
-    while held.left_behind() is not None:
-        for entry in mountinfo.below(held.where):
-            mount.umount(entry.target, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
-        mount.umount(held.where, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
-        found = True
-    return found
+    key = sha256(os.fsencode(where)).hexdigest()[:16]
+    lock = filelock.FileLock(os.path.join(directory, f"at-{key}.lock"), mode=0o600)
+    with contextlib.ExitStack() as held:
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            held.enter_context(lock.acquire(blocking=False))
+        except filelock.Timeout:
+            raise MountPointError(
+                where, "another storagefs serves it", remedy=f"storagefs umount {where}"
+            ) from None
+        except OSError as failure:
+            if failure.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+        yield
 
 
 def check(where: str, *, roots: tuple[str, ...], nonempty: bool) -> None:

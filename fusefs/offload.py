@@ -99,6 +99,7 @@ class Offload:
         self._records = _Lane("records", _RECORDS, token)
         self._data = _Lane("data", _DATA, token)
         self._mounts = _Lane("mounts", _MOUNTS, token)
+        self._lanes = (self._records, self._data, self._mounts)
 
     async def records(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that is short, or may take store locks."""
@@ -109,7 +110,7 @@ class Offload:
         return cast("T", await self._data.run(lambda: function(*args, **kwargs)))
 
     async def mounts(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call that mounts or unmounts on our own tree (fusefs.native)."""
+        """Run a call that walks into our own tree, or mounts and unmounts there."""
         return cast("T", await self._mounts.run(lambda: function(*args, **kwargs)))
 
     async def idle(self) -> None:
@@ -124,10 +125,9 @@ class Offload:
     @property
     def under_way(self) -> int:
         """Calls whose result is still out."""
-        return self._records.under_way + self._data.under_way + self._mounts.under_way
+        return sum(lane.under_way for lane in self._lanes)
 
     def close(self) -> None:
         """Let the threads end when their work is done."""
-        self._records.close()
-        self._data.close()
-        self._mounts.close()
+        for lane in self._lanes:
+            lane.close()

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 from drivers.errors import StorageError
 
-Ids = Literal["host", "container", "mounter"]
-Symlinks = Literal["raw", "rebase"]
+Ids = Literal["host"]
+Symlinks = Literal["raw"]
 Native = Literal["auto", "off"]
 
 
@@ -60,8 +60,8 @@ _FLAGS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "native": ("auto", "off"),
-    "ids": ("host", "container", "mounter"),
-    "symlinks": ("raw", "rebase"),
+    "ids": ("host",),
+    "symlinks": ("raw",),
 }
 _TEXTS: Final = ("log",)
 _NUMBERS: Final[Mapping[str, tuple[str, type[float] | type[int]]]] = {

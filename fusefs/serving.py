@@ -45,14 +45,12 @@ class ServingError(Exception):
 class Place:
     """Where and how to mount.
 
-    ``graph_root`` answers statfs. ``attached`` learns the device number of the mount when people
-    can see it; ``ready`` is called after that.
+    ``graph_root`` answers statfs. ``ready`` is called when people can see the tree.
     """
 
     where: str
     graph_root: str
     kind: Kind
-    attached: Callable[[str], None]
     ready: Callable[[], None]
     notify_socket: str = ""
 
@@ -73,16 +71,19 @@ class Bridges:
 class Tree:
     """What is served, and what goes with it.
 
-    ``gate`` comes before requests, ``changed`` after those that changed something; ``tasks`` run
-    as long as the mount; ``detach`` makes the mount fit to be unmounted; ``state`` is for people.
+    ``gate`` comes before requests, ``changed`` after those that changed something. ``visible``
+    learns the device number of the mount when people can see it. ``tasks`` run as long as the
+    mount. ``detach``, in a worker thread, makes the mount fit to be unmounted. ``state`` is for
+    people.
     """
 
     root: Directory
     refusals: Refusals
     gate: Gate | None = None
     changed: Callable[[], None] = lambda: None
+    visible: Callable[[str], None] = lambda _: None
     tasks: Sequence[Callable[[], Awaitable[None]]] = ()
-    detach: Callable[[], Awaitable[None]] | None = None
+    detach: Callable[[], None] = lambda: None
     state: Callable[[], Mapping[str, Any]] = field(default=dict)
 
 
@@ -167,8 +168,8 @@ class _Serving:
     async def _attach(self, initialised: trio.Event) -> None:
         with trio.fail_after(_INIT_SECONDS):
             await initialised.wait()
-        await self._offload.data(self._connection.attach)
-        self._place.attached(self._connection.device)
+        await self._offload.mounts(self._connection.attach)
+        self._tree.visible(self._connection.device)
         self._raise_read_ahead()
         self._is_ready = True
         self._place.ready()
@@ -198,7 +199,7 @@ class _Serving:
         """Unmount. Who still has something open keeps it until we end."""
         sdnotify.notify(self._place.notify_socket, "STOPPING=1")
         await self._detach()
-        await self._offload.data(self._connection.unmount)
+        await self._offload.mounts(self._connection.unmount)
         with trio.move_on_after(_LINGER_SECONDS):
             await self._down.wait()
             return
@@ -206,9 +207,9 @@ class _Serving:
         pyfuse3.terminate()
 
     async def _detach(self) -> None:
-        if self._tree.detach is not None and not self._stopping:
+        if not self._stopping:
             self._stopping = True
-            await self._tree.detach()
+            await self._offload.mounts(self._tree.detach)
 
     async def _drain(self) -> None:
         """Let verbs that are under way end, but not for ever."""

@@ -57,12 +57,12 @@ RANDOM_FAILURES: Sequence[Callable[[], BaseException]] = (
     lambda: KeyError("x"),
     lambda: ValueError("y"),
     lambda: RuntimeError("z"),
-    lambda: AssertionError(),
-    lambda: ZeroDivisionError(),
+    AssertionError,
+    ZeroDivisionError,
     lambda: UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
     lambda: SystemExit(1),
-    lambda: KeyboardInterrupt(),
-    lambda: GeneratorExit(),
+    KeyboardInterrupt,
+    GeneratorExit,
     lambda: ExceptionGroup("several", [ValueError("a"), KeyError("b")]),
 )
 
@@ -78,7 +78,8 @@ class Faults:
     def strike(self) -> None:
         if self._share and self._random.random() < self._share:
             self.raised += 1
-            raise self._random.choice(RANDOM_FAILURES)()
+            failure = self._random.choice(RANDOM_FAILURES)()
+            raise failure
 
 
 class Text(File):
@@ -112,7 +113,8 @@ class Failing(Text):
         self._name = name
 
     def open(self, flags: int, caller: Caller) -> OpenFile:
-        raise FAILURES[self._name]()
+        failure = FAILURES[self._name]()
+        raise failure
 
 
 class Pointer(Link):
@@ -251,9 +253,7 @@ class OpenEvents(OpenFile):
 
 def tree(faults: Faults, statistics: Callable[[], bytes] = bytes) -> tuple[Directory, Events]:
     events = Events()
-    many = {
-        b"file%04d" % n: Text(f"many{n}", lambda: b"x\n", faults) for n in range(1000)
-    }
+    many = {b"file%04d" % n: Text(f"many{n}", lambda: b"x\n", faults) for n in range(1000)}
     root = Fixed(
         Ino(1),
         {
@@ -300,9 +300,7 @@ def main() -> None:
     kind = Kind(
         source="/graph, root", read_only="ro" in values, allow_other="allow_other" in values
     )
-    place = Place(
-        where=where, graph_root="/", kind=kind, attached=lambda device: None, ready=ready
-    )
+    place = Place(where=where, graph_root="/", kind=kind, ready=ready)
     serve(place, build)
 
 

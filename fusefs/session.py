@@ -1,0 +1,135 @@
+"""One mount of one store: opens the store, puts the parts of the tree together, serves it.
+
+Used by: fusefs.mountverb (foreground) and fusefs.daemon. Knows nothing of: single requests, how a
+mount is served (fusefs.serving), what stands in the tree (fusefs.nodes.root).
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from backend.config import process_environment
+from backend.model.options import StoreOptions
+from backend.model.snapshot import Snapshot
+from backend.store import Store, open_store
+from drivers.errors import StorageError
+from drivers.linux import capability
+from fusefs import heldmounts, logs, mountpoint
+from fusefs.connection import Kind
+from fusefs.heldmounts import HeldMounts
+from fusefs.native import NativeMounts
+from fusefs.nodes.content import Content
+from fusefs.nodes.context import TreeContext
+from fusefs.nodes.guard import DeletionGuard
+from fusefs.nodes.journal import Journal
+from fusefs.nodes.root import build_tree
+from fusefs.options import MountOptions
+from fusefs.serving import Bridges, Place, ServingError, Tree, serve
+from fusefs.watch import Watcher
+
+log: Final = logging.getLogger("storagefs")
+
+DIED: Final = 2
+"""Exit code of a mount that did not end because someone unmounted it."""
+
+
+def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None]) -> int:
+    """Serve the store until it is unmounted; return the exit code.
+
+    *ready* is called when people can see the tree. Raises StorageError or OSError for what went
+    wrong before that.
+    """
+    logs.configure(mount.log, foreground=mount.foreground, debug=mount.debug)
+    with open_store(options) as store, mountpoint.claimed(mount.where, options.run_root):
+        _recover(store)
+        roots = (options.graph_root, options.run_root)
+        mountpoint.check(mount.where, roots=roots, nonempty=mount.nonempty)
+        kind = Kind(
+            source=options.graph_root,
+            read_only=mount.read_only,
+            allow_other=mount.allow_other,
+        )
+        place = Place(
+            where=mount.where,
+            graph_root=options.graph_root,
+            kind=kind,
+            ready=ready,
+            notify_socket=process_environment().notify_socket,
+        )
+        try:
+            serve(place, _Parts(store, mount).build)
+        except ServingError:
+            return DIED
+    return 0
+
+
+def _recover(store: Store) -> None:
+    """Clean up after daemons that were killed."""
+    try:
+        recovered = heldmounts.recover(store, store.options.run_root)
+    except StorageError as failure:
+        log.warning("cleaning up after a daemon that was killed: %s", failure)
+        return
+    for where in recovered:
+        log.info("cleaned up after a daemon that was killed: %s", where)
+
+
+class _Parts:
+    """The parts of one tree, and who calls whom."""
+
+    def __init__(self, store: Store, mount: MountOptions) -> None:
+        self._store, self._mount = store, mount
+
+    def build(self, bridges: Bridges) -> Tree:
+        store, mount = self._store, self._mount
+        can_mount = capability.can_mount()
+        native_wanted = can_mount and mount.native == "auto"
+        guard, journal = DeletionGuard(), Journal()
+        self._held = HeldMounts(store, store.options.run_root)
+        self._content = Content(
+            store,
+            self._held,
+            guard,
+            can_mount=can_mount,
+            native=native_wanted,
+            read_only=mount.read_only,
+        )
+        self._native = NativeMounts(
+            self._content,
+            self._held,
+            mount,
+            bridges.offload,
+            guard,
+            enabled=native_wanted,
+            path_of=bridges.path_of,
+        )
+        self._context = TreeContext(
+            store=store,
+            content=self._content,
+            journal=journal,
+            guard=guard,
+            attached=self._native.attached,
+        )
+        self._notifier = bridges.notifier
+        watcher = Watcher(store, bridges.offload, self._changed)
+        journal.listen(bridges.polls_due)
+        return Tree(
+            root=build_tree(self._context),
+            refusals=journal,
+            gate=self._native.before,
+            changed=watcher.poke,
+            visible=self._native.mounted,
+            tasks=(watcher.run, self._native.run),
+            detach=self._detach,
+            state=self._state,
+        )
+
+    def _changed(self, old: Snapshot, new: Snapshot) -> None:
+        del old, new
+
+    def _detach(self) -> None:
+        """Native mounts first: they keep the tree from being unmounted."""
+        self._native.detach_all()
+
+    def _state(self) -> Mapping[str, Any]:
+        return {"native": self._native.attached(), "held": self._held.held()}
