@@ -27,17 +27,6 @@ _SEPARATOR: Final = re.compile(r"(?<!\\),")
 _NO_SPEC: Final = ("", "none", "storagefs")
 
 
-class NoMountPointError(StorageError):
-    """The place to mount on is no directory."""
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(
-            f"{where}: {reason}",
-            remedy=f"run: mkdir -p {where}. It shows the whole store; a container's files are then "
-            "at MOUNTPOINT/containers/NAME/rootfs",
-        )
-
-
 def run(request: Request) -> int:
     """Mount; exit codes are those of mount(8)."""
     *before, where = request.line.arguments
@@ -51,7 +40,6 @@ def run(request: Request) -> int:
         request.output.error(str(error), error.remedy)
         return USAGE_FAILED
     try:
-        check_place(mount)
         return _try(store) if values.on("fake") else start(store, mount)
     except StorageError as error:
         request.output.error(str(error), error.remedy)
@@ -112,13 +100,6 @@ def start(store: StoreOptions, mount: MountOptions) -> int:
 
 def _nobody_waits() -> None:
     """Readiness in the foreground: systemd is told by the session itself."""
-
-
-def check_place(mount: MountOptions) -> None:
-    """Raise NoMountPointError early, with more to say than the kernel has."""
-    parent, _ = os.path.split(mount.where)
-    if not os.path.isdir(parent):
-        raise NoMountPointError(mount.where, "its parent directory is not there")
 
 
 def resolved(where: str) -> str:

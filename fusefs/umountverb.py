@@ -5,16 +5,19 @@ Used by: backend.cli.command. Knows nothing of: the daemon, which ends by itself
 
 import errno
 import os
+import select
 from typing import Final
 
 from backend.cli.request import Request
 from drivers.errors import StorageError
 from drivers.linux import mount, mountinfo
 from fusefs.holders import holders
+from fusefs.mountpoint import FSTYPE
 from fusefs.mountverb import resolved
 
 _FAILED: Final = 32
-_FSTYPE: Final = "fuse.storagefs"
+_DAEMON: Final = b"fusefs.daemon"
+_DAEMON_SECONDS: Final = 10
 
 
 class BusyError(StorageError):
@@ -26,7 +29,9 @@ def run(request: Request) -> int:
     where = resolved(request.line.arguments[0])
     try:
         _check_is_ours(where)
+        served_by = _daemons(where)
         _take_away(where, lazy=request.values.on("lazy"))
+        _wait_for_end(served_by)
     except StorageError as error:
         request.output.error(str(error), error.remedy)
     except OSError as error:
@@ -38,10 +43,31 @@ def run(request: Request) -> int:
 
 def _check_is_ours(where: str) -> None:
     entry = mountinfo.at(where)
-    if entry is None or entry.fstype != _FSTYPE:
-        found = [entry.target for entry in mountinfo.read() if entry.fstype == _FSTYPE]
+    if entry is None or entry.fstype != FSTYPE:
+        found = [entry.target for entry in mountinfo.read() if entry.fstype == FSTYPE]
         places = f"mounted ones: {', '.join(found)}" if found else "none is mounted anywhere"
         raise StorageError(f"{where}: no storagefs is mounted there", remedy=places)
+
+
+def _daemons(where: str) -> list[int]:
+    """Descriptors (pidfd) of the background processes that serve *where*."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+            if _DAEMON in words and os.fsencode(where) in words:
+                found.append(os.pidfd_open(int(name)))
+        except OSError:  # it has ended, or is not ours to look into
+            continue
+    return found
+
+
+def _wait_for_end(processes: list[int]) -> None:
+    """Wait until the mount counts are given back, which a daemon does before it ends."""
+    for process in processes:
+        select.select([process], [], [], _DAEMON_SECONDS)
+        os.close(process)
 
 
 def _take_away(where: str, *, lazy: bool) -> None:

@@ -5,7 +5,7 @@ Used by: backend.cli.command. Knows nothing of: mount tables.
 
 from backend.cli.request import Request
 from backend.codec import gojson
-from backend.errors import StoreError
+from backend.errors import UnknownObjectError
 
 
 def run(request: Request) -> int:
@@ -16,8 +16,8 @@ def run(request: Request) -> int:
         for reference in request.line.arguments:
             try:
                 mounted, error = store.mounts.count(reference) > 0, ""
-            except StoreError as refused:
-                mounted, error = False, str(refused)
+            except UnknownObjectError as unknown:
+                mounted, error = False, f"{unknown.kind} not known"
             results.append({"id": reference, "error": error, "mounted": mounted})
     finally:
         store.close()
@@ -26,7 +26,7 @@ def run(request: Request) -> int:
         output.raw(gojson.encode_text(results, sort=False).encode("utf-8", "surrogateescape"))
     else:
         output.lines(f"{result['id']} mounted" for result in results if result["mounted"])
-    failures = [str(result["error"]) for result in results if result["error"]]
-    for failure in failures:
-        output.error(f"mounted: {failure}", "storagefs containers lists what there is")
-    return 1 if failures else 0
+    failed = [result for result in results if result["error"]]
+    for result in failed:
+        output.error(f"{result['id']}: {result['error']}", "see storagefs containers")
+    return 1 if failed else 0
