@@ -4,6 +4,8 @@ with open_store(StoreOptions(graph_root=..., run_root=...)) as store:
     for image in store.snapshot().images: ...
 """
 
+from __future__ import annotations
+
 from backend.errors import (
     BigDataUnknownError,
     ConfigError,

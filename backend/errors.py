@@ -21,6 +21,8 @@
 Used by: backend and fusefs. Facts are attributes; fusefs.errnos gives each class its errno.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 from drivers.errors import StorageError

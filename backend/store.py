@@ -1,28 +1,34 @@
 """Opens a graph root and wires record stores, driver and verbs together.
 
 Used by: backend's public names, backend.cli, fusefs. Knows nothing of: how a verb works.
+Verbs and driver are imported at their first use: listing makes none, and must feel instant.
 """
+
+from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from backend.api.containers import Containers
-from backend.api.images import Images
-from backend.api.layers import Layers
-from backend.api.mounts import Mounts
-from backend.api.removal import sweep
-from backend.api.workshop import Workshop
 from backend.errors import NotAStoreError
 from backend.files.paths import StorePaths
 from backend.model.options import StoreOptions
 from backend.model.snapshot import Snapshot
 from backend.stores.additional import directories
 from backend.stores.whole import Snapshots, open_stores
-from drivers.errors import WrongDriverError
-from drivers.protocol import Driver
+from drivers.errors import StorageError, WrongDriverError
+
+if TYPE_CHECKING:  # see above; none of these imports this module
+    from backend.api.containers import Containers
+    from backend.api.images import Images
+    from backend.api.layers import Layers
+    from backend.api.mounts import Mounts
+    from backend.api.workshop import Workshop
+    from drivers.protocol import Driver
 
 _DRIVERS: Final = ("overlay", "vfs", "btrfs", "zfs", "aufs")
 _DEFAULT_DRIVER: Final = "overlay"
@@ -48,21 +54,39 @@ class Store:
             lock_seconds=options.lock_timeout,
         )
         self._snapshots = Snapshots(self.stores)
-        shop = Workshop(
-            options=options,
-            paths=self.paths,
-            stores=self.stores,
-            snapshots=self._snapshots,
-            open_driver=lambda: self.driver,
-            sweep=sweep,
-        )
-        self.layers: Final = Layers(shop)
-        self.images: Final = Images(shop)
-        self.containers: Final = Containers(shop)
-        self.mounts: Final = Mounts(shop)
+        # The last snapshot that was mended, as far as that goes: not to be tried on again.
+        self._mended: Snapshot | None = None
         # Guards _driver: two threads may need it first at the same time.
         self._opening = threading.Lock()
         self._driver: Driver | None = None
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Verbs on layers."""
+        from backend.api.layers import Layers
+
+        return Layers(self._shop)
+
+    @cached_property
+    def images(self) -> Images:
+        """Verbs on images."""
+        from backend.api.images import Images
+
+        return Images(self._shop)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Verbs on containers."""
+        from backend.api.containers import Containers
+
+        return Containers(self._shop)
+
+    @cached_property
+    def mounts(self) -> Mounts:
+        """Verbs on mounts."""
+        from backend.api.mounts import Mounts
+
+        return Mounts(self._shop)
 
     @property
     def driver(self) -> Driver:
@@ -73,8 +97,20 @@ class Store:
             return self._driver
 
     def snapshot(self) -> Snapshot:
-        """Every record, up to date. May wait for a writer. Raises LockTimeoutError."""
-        return self._snapshots.take()
+        """Every record, up to date. May wait for a writer. Raises LockTimeoutError.
+
+        As in the Go tools, half-made layers and names in double use are put right on the way,
+        unless the store is read-only.
+        """
+        snapshot = self._snapshots.take()
+        if snapshot is self._mended or not self._snapshots.need_mending():
+            return snapshot
+        from backend.api.mending import mend
+
+        with suppress(StorageError, OSError):  # what cannot be mended can be read all the same
+            mend(self._shop)
+        self._mended = self._snapshots.take()
+        return self._mended
 
     def cached(self) -> Snapshot:
         """The last snapshot with this process's own changes; no I/O, no lock, any thread."""
@@ -87,6 +123,20 @@ class Store:
         """
         return self._snapshots.watched()
 
+    @cached_property
+    def _shop(self) -> Workshop:
+        from backend.api.removal import sweep
+        from backend.api.workshop import Workshop
+
+        return Workshop(
+            options=self.options,
+            paths=self.paths,
+            stores=self.stores,
+            snapshots=self._snapshots,
+            open_driver=lambda: self.driver,
+            sweep=sweep,
+        )
+
     def close(self) -> None:
         """Let go of the driver. Mounts stay; closing twice is harmless."""
         with self._opening:
@@ -94,7 +144,7 @@ class Store:
         if driver is not None:
             driver.close()
 
-    def __enter__(self) -> "Store":
+    def __enter__(self) -> Store:
         return self
 
     def __exit__(
@@ -141,23 +191,27 @@ def _check_root(options: StoreOptions) -> None:
 
 def _driver_name(options: StoreOptions) -> str:
     """The driver asked for, else the one whose data is there, else overlay."""
-    if options.driver:
-        return "overlay" if options.driver == "overlay2" else options.driver
-    root = options.graph_root
-    found = [
-        name
-        for name in _DRIVERS
-        if os.path.isdir(f"{root}/{name}-layers") or os.path.isdir(f"{root}/{name}")
-    ]
-    if len(found) > 1:
-        recorded = [name for name in found if os.path.exists(f"{root}/{name}-layers/layers.json")]
-        if len(recorded) != 1:
+    root, present = options.graph_root, _drivers_with_data(options.graph_root)
+    asked = "overlay" if options.driver == "overlay2" else options.driver
+    if asked:
+        if present and asked not in present:
             raise WrongDriverError(
-                f"{root}: data of several drivers is in it: {', '.join(found)}",
-                remedy="choose one with --storage-driver or in storage.conf",
+                f"{root} is a store of {' and '.join(present)}, not of {asked}",
+                remedy=f"ask for {present[0]}, or give another graph root",
             )
-        found = recorded
-    return found[0] if found else _DEFAULT_DRIVER
+        return asked
+    if len(present) > 1:
+        raise WrongDriverError(
+            f"{root} has data of several drivers: {', '.join(present)}",
+            remedy="say which one with --storage-driver or in storage.conf",
+        )
+    return present[0] if present else _DEFAULT_DRIVER
+
+
+def _drivers_with_data(root: str) -> list[str]:
+    """Drivers with records; where there are none at all, those with a home."""
+    recorded = [name for name in _DRIVERS if os.path.exists(f"{root}/{name}-layers/layers.json")]
+    return recorded or [name for name in _DRIVERS if os.path.isdir(f"{root}/{name}")]
 
 
 _WHERE: Final = "give the graph root with --graph, or set it in storage.conf"

@@ -14,7 +14,7 @@ from backend.model.records import Layer
 from backend.stores.transaction import WriteTx
 from drivers.erase import erase_tree
 from drivers.ids import LayerID, is_path_component
-from drivers.trash import TrashDirectory
+from drivers.trash import TrashDirectory, recover_stale
 
 
 def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
@@ -62,11 +62,12 @@ def content_of(shop: Workshop, layer: Layer) -> Iterable[Callable[[], None]]:
 
 
 def sweep(shop: Workshop, tx: WriteTx) -> None:
-    """Remove layers that are half made or half deleted: whoever worked on them is gone.
+    """Remove layers that are half made or half deleted, and what waits in the trash.
 
-    Their maker would hold the lock that we hold. A layer that others stand on stays until they
-    are gone, so that the sweep of any set of layers succeeds.
+    Whoever worked on them is gone: their maker would hold the lock that we hold. A layer that
+    others stand on stays until they are gone, so that the sweep of any set of layers succeeds.
     """
+    tx.afterwards += [partial(recover_stale, root) for root in shop.trash_roots]
     half_done = [layer for layer in tx.layers.records if layer.incomplete]
     for layer in sorted(half_done, key=lambda layer: -_depth(tx, layer)):
         if not tx.layers.table.children(layer.id):

@@ -62,6 +62,14 @@ class Workshop:
         """Where what belongs to records is renamed to before it is erased."""
         return os.path.join(self.paths.layers, "tmp")
 
+    @property
+    def trash_roots(self) -> tuple[str, ...]:
+        """Every place where a dead process may have left something to erase."""
+        homes = [os.path.join(self.paths.graph_root, self.paths.driver)]
+        if self.paths.image_store:
+            homes.append(os.path.join(self.paths.image_store, self.paths.driver))
+        return self.trash_root, *(os.path.join(home, "tempdirs") for home in homes)
+
 
 def component(what: str, identifier: str) -> str:
     """*identifier* as a name in a directory. Raises InvalidValueError for one that leads out."""

@@ -5,6 +5,8 @@ Used by: backend.files.bigdata, fusefs. Source of the rule: containers/storage s
 only if anything follows, so a key whose one odd character is its last stays as it is.
 """
 
+from __future__ import annotations
+
 import base64
 import re
 from typing import Final

@@ -6,17 +6,17 @@ kind; ``null`` never reaches one, it is the zero value. A writer makes JSON text
 encoding would differ from Go's.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from backend.codec import gotime
 from drivers.idmap.maps import IDMap
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One member. ``always`` ones are written even if empty (no omitempty in Go)."""
 
     member: str

@@ -8,6 +8,8 @@ escapes are ``\n \r \t \" \\``). Bytes that are no UTF-8 survive a round trip: t
 as surrogates (PEP 383) and written back as they were, where Go would write ``\ufffd``.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import re

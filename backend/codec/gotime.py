@@ -4,6 +4,8 @@ Used by: backend.codec.fields, backend.api (creation times), backend.cli and fus
 to stat). Records keep the text as it was written, zone included; numbers are made here.
 """
 
+from __future__ import annotations
+
 import re
 import time
 from typing import Final

@@ -7,10 +7,11 @@ value and their place. A record that cannot be understood does not hide the othe
 beside them, and whoever would rewrite the file must refuse.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from backend.codec import fields, gojson
 from backend.codec.fields import Field
@@ -20,32 +21,35 @@ from backend.model.records import EMPTY, Container, Image, Layer, MountPoint
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class BadRecord:
-    """An entry that is no record. ``index`` is its place in the file; ``id`` may be ""."""
+class BadRecord(NamedTuple):
+    """An entry that is no record. ``place`` counts from 0; ``id`` may be ""."""
 
-    index: int
+    place: int
     id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded(Generic[R]):
+class Decoded(NamedTuple, Generic[R]):
     """What a file held."""
 
     records: tuple[R, ...] = ()
     bad: tuple[BadRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Format(Generic[R]):
     """How one kind of record is written. ``kind`` is the word for people."""
 
-    kind: str
-    fields: tuple[Field, ...]
-    make: Callable[..., R]
-    required: frozenset[str]
-    keeps_unknown: bool = True
+    def __init__(
+        self,
+        kind: str,
+        fields: tuple[Field, ...],
+        make: Callable[..., R],
+        required: frozenset[str],
+        *,
+        keeps_unknown: bool = True,
+    ) -> None:
+        self.kind, self.fields, self.required = kind, fields, required
+        self._make, self._keeps_unknown = make, keeps_unknown
 
     def decode(self, data: bytes, **derived: Any) -> Decoded[R]:
         """Return the records in *data*; *derived* fields are set on each.
@@ -106,12 +110,12 @@ class Format(Generic[R]):
                 values[field.attribute] = field.read(value)
             except ValueError as exc:
                 raise ValueError(f"member {member!r}: {exc}") from None
-        if extra and self.keeps_unknown:
+        if extra and self._keeps_unknown:
             values["extra"], values["extra_after"] = MappingProxyType(extra), tuple(after)
         missing = [name for name in self.required if not values.get(name)]
         if missing:
             raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
-        return self.make(**values)
+        return self._make(**values)
 
 
 def join(records: Sequence[str]) -> bytes:
@@ -142,5 +146,9 @@ LAYERS: Final = Format("layer", fields.LAYER, Layer, frozenset({"id"}))
 IMAGES: Final = Format("image", fields.IMAGE, Image, frozenset({"id"}))
 CONTAINERS: Final = Format("container", fields.CONTAINER, Container, frozenset({"id", "layer"}))
 MOUNT_POINTS: Final = Format(
-    "mount point", fields.MOUNT_POINT, MountPoint, frozenset({"id", "path", "count"}), False
+    "mount point",
+    fields.MOUNT_POINT,
+    MountPoint,
+    frozenset({"id", "path", "count"}),
+    keeps_unknown=False,
 )

@@ -4,6 +4,8 @@ Used by: backend.api. Knows nothing of: which items the record lists.
 A reader needs no lock: items are replaced by rename, so it sees one whole version.
 """
 
+from __future__ import annotations
+
 import os
 
 from backend.codec.bigdataname import file_name

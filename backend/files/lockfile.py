@@ -9,6 +9,8 @@ that was replaced meanwhile (a store made anew) is noticed. The token is read an
 that descriptor only.
 """
 
+from __future__ import annotations
+
 import os
 import struct
 import threading

@@ -4,19 +4,25 @@ Used by: backend.store, backend.stores, backend.api. Knows nothing of: what is i
 Source: containers/storage store.go (load), layers.go (pickStoreLocation).
 """
 
+from __future__ import annotations
+
 import os
-from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StorePaths:
     """Directories and files of one graph root. ``image_store`` is "" where there is none."""
 
-    graph_root: str
-    run_root: str
-    driver: str
-    image_store: str = ""
-    transient: bool = False
+    def __init__(
+        self,
+        *,
+        graph_root: str,
+        run_root: str,
+        driver: str,
+        image_store: str = "",
+        transient: bool = False,
+    ) -> None:
+        self.graph_root, self.run_root, self.driver = graph_root, run_root, driver
+        self.image_store, self.transient = image_store, transient
 
     @property
     def graph_lock(self) -> str:

@@ -3,6 +3,8 @@
 Used by: backend.stores. Knows nothing of: locks (its callers hold them), rules between records.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -67,7 +69,7 @@ class RecordFile(Generic[R]):
 
     def bad_record_error(self, bad: BadRecord) -> RecordFileError:
         """The reason not to rewrite a file that holds *bad*."""
-        who = f"record {bad.index}" + (f" ({bad.id[:12]})" if bad.id else "")
+        who = f"record {bad.place}" + (f" ({bad.id[:12]})" if bad.id else "")
         return RecordFileError(self.path, f"{who}: {bad.reason}", remedy=_REMEDY)
 
     def _text(self, record: R) -> tuple[R, str]:

@@ -4,6 +4,8 @@ Used by: backend.files.lockfile. Not reentrant: a thread that reads twice while 
 write would wait for itself.
 """
 
+from __future__ import annotations
+
 import threading
 
 

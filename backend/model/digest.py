@@ -3,6 +3,8 @@
 Used by: backend.stores.images, backend.api. Source of the rule: opencontainers/go-digest.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Final
 

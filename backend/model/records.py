@@ -18,6 +18,8 @@ extra_after           For each of them in turn the known member that it followed
                       that it returns to its place.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType

@@ -7,12 +7,13 @@ A snapshot is a value: it never changes. A table is shared between snapshots unt
 kind changes, so its indexes are computed once, at their first use.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from backend.model.records import Container, ContainerID, Image, ImageID, Layer, MountPoint
 from drivers.ids import LayerID
@@ -28,8 +29,7 @@ class _Record(Protocol):
 R = TypeVar("R", bound=_Record)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something in the store that cannot be used as it is; the rest can.
 
     ``kind`` is ``layer``, ``image``, ``container`` or ``store``; ``id`` may be "" (a whole file).
@@ -190,15 +190,19 @@ def image_digests(image: Image) -> Sequence[str]:
     return [digest for digest in dict.fromkeys((image.digest, *manifests)) if digest]
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """Every record of the store, as of one look. Not slotted: it caches derived look-ups."""
+    """Every record of the store, as of one look."""
 
-    layers: LayerTable
-    images: ImageTable
-    containers: ContainerTable
-    mounts: Mapping[LayerID, MountPoint]
-    problems: tuple[Problem, ...] = ()
+    def __init__(
+        self,
+        layers: LayerTable,
+        images: ImageTable,
+        containers: ContainerTable,
+        mounts: Mapping[LayerID, MountPoint],
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        self.layers, self.images, self.containers = layers, images, containers
+        self.mounts, self.problems = mounts, problems
 
     @cached_property
     def _images_on(self) -> Mapping[LayerID, Sequence[ImageID]]:

@@ -4,6 +4,8 @@ Used by: backend.store. Source: containers/storage drivers/overlay/overlay.go (p
 internal/driver/driver.go (ParseDriverOption).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 _KEYS = ("imagestore", "additionalimagestore")

@@ -8,15 +8,17 @@ what they got. What is fresh is decided by the last-write token (read before the
 only after a successful load) and by each file's signature.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from backend.errors import RecordFileError
 from backend.files.lockfile import HeldLock, locked
 from backend.files.recordfile import RecordFile, Signature
+from backend.model.records import EMPTY
 from backend.model.snapshot import Problem
 
 R = TypeVar("R")
@@ -24,7 +26,6 @@ R = TypeVar("R")
 _UNLOCKED_ATTEMPTS: Final = 10
 
 
-@dataclass(frozen=True)
 class Contents(Generic[R]):
     """What a store holds. ``damaged`` files could not be read in full and are never rewritten.
 
@@ -32,14 +33,18 @@ class Contents(Generic[R]):
     them.
     """
 
-    records: tuple[R, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    damaged: Mapping[str, RecordFileError] = field(default_factory=dict)
-    unsaved: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        records: Iterable[R] = (),
+        problems: Iterable[Problem] = (),
+        damaged: Mapping[str, RecordFileError] = EMPTY,
+        unsaved: Iterable[str] = (),
+    ) -> None:
+        self.records, self.problems = tuple(records), tuple(problems)
+        self.damaged, self.unsaved = damaged, frozenset(unsaved)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What was on disk when the contents were taken."""
 
     token: bytes | None
@@ -78,7 +83,7 @@ class RecordStore(Generic[R]):
             yield self.contents
 
     @contextmanager
-    def writing(self) -> Iterator["Writer[R]"]:
+    def writing(self) -> Iterator[Writer[R]]:
         """Hold the lock for writing. Raises RecordFileError if a file could not be rewritten."""
         with self._locked(exclusive=True) as held:
             if held is None:
@@ -110,7 +115,7 @@ class RecordStore(Generic[R]):
         del records
         return iter(())
 
-    def _writer(self, held: HeldLock) -> "Writer[R]":
+    def _writer(self, held: HeldLock) -> Writer[R]:
         return Writer(self, held)
 
     @contextmanager
@@ -162,7 +167,7 @@ class RecordStore(Generic[R]):
                 problems.append(Problem(self.kind, bad.id, file.path, bad.reason, error.remedy))
         settled, unsaved = self.settle(records)
         problems.extend(self.inspect(settled))
-        return Contents(tuple(settled), tuple(problems), damaged, frozenset(unsaved))
+        return Contents(settled, problems, damaged, unsaved)
 
 
 class Writer(Generic[R]):
@@ -209,7 +214,7 @@ class Writer(Generic[R]):
             self.store.forget()
             raise
         self._dirty.clear()
-        kept = Contents(tuple(self.records), tuple(self.store.inspect(self.records)))
+        kept = Contents(self.records, self.store.inspect(self.records))
         self.store.adopt(kept, self.held, token)
 
     def key(self, record: R) -> str:

@@ -4,6 +4,8 @@ Used by: backend.stores.transaction, backend.store. Knows nothing of: layers, us
 Source of the rules: containers/storage containers.go (load), store.go (load, transient mode).
 """
 
+from __future__ import annotations
+
 from backend.codec import recordfiles
 from backend.files.lockfile import HeldLock
 from backend.files.paths import StorePaths

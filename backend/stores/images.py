@@ -4,6 +4,8 @@ Used by: backend.stores.transaction, backend.store. Knows nothing of: layers, da
 Source of the rules: containers/storage images.go (load, recomputeDigests).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 

@@ -5,6 +5,8 @@ Its lock is the innermost: it is taken while the layers are locked, and briefly.
 of the running machine, so it is replaced whole but not flushed.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 

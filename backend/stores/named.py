@@ -3,6 +3,8 @@
 Used by: backend.stores.{layers,images,containers}. Knows nothing of: files, locks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast

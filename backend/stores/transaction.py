@@ -6,11 +6,12 @@ Callers say what they need, never in which order. The order is that of the Go to
 layers, additional layers, images, additional images, containers; mount points innermost.
 """
 
+from __future__ import annotations
+
 import enum
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from backend.errors import ReadOnlyStoreError
 from backend.files.lockfile import locked
@@ -32,8 +33,7 @@ class Kind(enum.IntEnum):
     CONTAINERS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stores:
+class Stores(NamedTuple):
     """Every record store of a graph root. The additional ones are never written."""
 
     graph_lock: str
@@ -113,14 +113,19 @@ def writing(stores: Stores, *kinds: Kind) -> Iterator[WriteTx]:
             f"the store of {stores.layers.lock_path}", remedy="open it without read-only"
         )
     tx = WriteTx(stores)
-    with ExitStack() as held:
-        for kind in sorted(set(kinds)):
-            tx.enter(held, kind)
-            for more in _additional(stores, kind):
-                held.enter_context(more.reading())
-        yield tx
-    for action in tx.afterwards:
-        action()
+    try:
+        with ExitStack() as held:
+            for kind in sorted(set(kinds)):
+                tx.enter(held, kind)
+                for more in _additional(stores, kind):
+                    held.enter_context(more.reading())
+            yield tx
+    finally:
+        for erase in tx.afterwards:
+            # The records are as they should be; what cannot be erased now is found in the trash
+            # by the next writer.
+            with suppress(OSError):
+                erase()
 
 
 @contextmanager

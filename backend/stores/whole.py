@@ -3,6 +3,8 @@
 Used by: backend.store, backend.api. Knows nothing of: verbs, drivers.
 """
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -73,6 +75,15 @@ class Snapshots:
                 self._last = self._compose(made_of)
                 self._made_of = made_of
             return self._last
+
+    def need_mending(self) -> bool:
+        """Whether the last look found what the next writer should put right."""
+        stores = self._stores
+        own: tuple[RecordStore[Any], ...] = (stores.layers, stores.images, stores.containers)
+        return stores.layers.writable and (
+            any(store.contents.unsaved for store in own)
+            or any(layer.incomplete for layer in stores.layers.contents.records)
+        )
 
     def watched(self) -> Sequence[str]:
         """Files that are replaced, or written to, whenever a record changes."""
