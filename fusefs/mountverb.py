@@ -40,7 +40,8 @@ def run(request: Request) -> int:
         request.output.error(str(error), error.remedy)
         return USAGE_FAILED
     try:
-        return _try(store) if values.on("fake") else start(store, mount)
+        _check_store(store)
+        return 0 if values.on("fake") else start(store, mount)
     except StorageError as error:
         request.output.error(str(error), error.remedy)
     except OSError as error:
@@ -79,12 +80,11 @@ def _with_store(values: Values, mount: MountOptions) -> Values:
     return values._replace(texts={**values.texts, **said}, lists=lists)
 
 
-def _try(store: StoreOptions) -> int:
-    """What ``mount -f`` does: everything but the mount."""
-    from backend.store import open_store
+def _check_store(store: StoreOptions) -> None:
+    """Raise what is wrong with the store. A mount shows one that is there; it never makes one."""
+    from backend import open_store
 
     open_store(replace(store, read_only=True)).close()
-    return 0
 
 
 def start(store: StoreOptions, mount: MountOptions) -> int:
