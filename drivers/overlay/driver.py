@@ -12,7 +12,6 @@ from drivers.errors import (
     DriverNotSupportedError,
     LayerDirectoryError,
     TooManyLayersError,
-    UnsafeNameError,
 )
 from drivers.ids import LayerID
 from drivers.overlay.layout import Layout
@@ -57,11 +56,15 @@ class OverlayDriver:
         finally:
             os.close(fd)
         fstype = next((entry.fstype for entry in mountinfo.read() if entry.id == number), "unknown")
+        backing = ("Backing Filesystem", "extfs" if fstype.startswith("ext") else fstype)
         probe = self._probe()
-        probe.overlay()
+        try:
+            probe.overlay()
+        except DriverNotSupportedError as refused:
+            return (backing, ("Supported", str(refused)))
         native = not self._options.mount_program and probe.native_diff()
         return (
-            ("Backing Filesystem", "extfs" if fstype.startswith("ext") else fstype),
+            backing,
             ("Supports d_type", "true"),
             ("Native Overlay Diff", _yes(native)),
             ("Using metacopy", _yes(self._uses_metacopy())),
@@ -110,10 +113,7 @@ class OverlayDriver:
 
     def exists(self, layer: LayerID) -> bool:
         """Whether any home has a directory for *layer*."""
-        try:
-            return self._layout.find(layer) is not None
-        except UnsafeNameError:
-            return False
+        return self._layout.find(layer) is not None
 
     def list_layers(self) -> Sequence[LayerID]:
         """Return the layers of the driver's own home."""
@@ -131,7 +131,7 @@ class OverlayDriver:
         if mountinfo.at(target) is not None:
             return target
         overlay = self._request(request, directory)
-        os.makedirs(target, 0o700, exist_ok=True)
+        _make_mount_point(request.layer, target)
         if not self._options.skip_mount_home and self._layout.is_own(directory):
             mounting.make_home_private(self.home)
         if overlay.work:
@@ -215,7 +215,7 @@ class OverlayDriver:
         """Undo :meth:`mount`; no error if nothing is mounted."""
         from drivers.overlay import mounting
 
-        directory = self._layout.directory(layer)
+        directory = self._layout.find(layer) or os.path.join(self.home, layer)
         target = self._merged(layer, directory)
         self._unmount(target)
         if self._layout.is_own(directory):
@@ -296,6 +296,12 @@ class OverlayDriver:
             prefix=self._xattr_prefix(),
             remember_only=self._where.read_only,
         )
+
+
+def _make_mount_point(layer: LayerID, target: str) -> None:
+    os.makedirs(target, 0o700, exist_ok=True)
+    if os.path.islink(target):
+        raise LayerDirectoryError(layer, target, "is a link", remedy="remove the link")
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - the text of one value

@@ -63,7 +63,7 @@ class Layout:
         """Return the directory of *layer*, which must exist."""
         found = self.find(layer)
         if found is None:
-            path = os.path.join(self.home, layer)
+            path = os.path.join(self.home, lowers.checked_id(layer))
             raise LayerDirectoryError(layer, path, "is missing", remedy=REMEDY)
         return found
 
@@ -190,8 +190,9 @@ def _links(home: str) -> list[tuple[str, str]]:
 
 
 def _first(homes: Sequence[str], layer: LayerID) -> str | None:
-    name = lowers.checked_id(layer)
-    paths = (os.path.join(home, name) for home in homes)
+    if not lowers.is_layer_name(layer):
+        return None
+    paths = (os.path.join(home, layer) for home in homes)
     return next((path for path in paths if _is_directory(path)), None)
 
 

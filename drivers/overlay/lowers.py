@@ -65,8 +65,13 @@ def parse_ids(text: str) -> tuple[LayerID, ...]:
     return tuple(checked_id(part) for part in text.rstrip("\n").split(":"))
 
 
+def is_layer_name(layer: str) -> bool:
+    """Whether *layer* can be the name of a layer's directory in the driver's home."""
+    return is_path_component(layer) and layer not in RESERVED
+
+
 def checked_id(layer: str) -> LayerID:
-    """Return *layer* if it can be the name of a directory in the driver's home."""
-    if not is_path_component(layer) or layer in RESERVED:
+    """Return *layer*, which must be the name of a layer's directory."""
+    if not is_layer_name(layer):
         raise UnsafeNameError("layer ID", layer)
     return LayerID(layer)

@@ -77,10 +77,7 @@ class VfsDriver:
 
     def exists(self, layer: LayerID) -> bool:
         """Whether any home has a directory for *layer*."""
-        try:
-            return self._find(layer, self._homes) is not None
-        except UnsafeNameError:
-            return False
+        return self._find(layer, self._homes) is not None
 
     def list_layers(self) -> Sequence[LayerID]:
         """Return the layers of the driver's own home."""
@@ -141,15 +138,16 @@ class VfsDriver:
     def _directory(self, layer: LayerID) -> str:
         found = self._find(layer, self._homes)
         if found is None:
-            path = os.path.join(self.home, "dir", layer)
+            path = os.path.join(self.home, "dir", _checked(layer))
             remedy = "remove the layer and pull or build its image again"
             raise LayerDirectoryError(layer, path, "is missing", remedy=remedy)
         return found
 
     def _find(self, layer: LayerID, homes: Sequence[str]) -> str | None:
-        name = _checked(layer)
+        if not is_path_component(layer):
+            return None
         for home in homes:
-            path = os.path.join(home, "dir", name)
+            path = os.path.join(home, "dir", layer)
             try:
                 if stat.S_ISDIR(os.lstat(path).st_mode):
                     return path

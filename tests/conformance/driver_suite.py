@@ -177,6 +177,7 @@ class DriverSuite:
         with pytest.raises(UnsafeNameError):
             driver.mount(MountRequest(layer=LayerID(name)))
         assert not driver.exists(LayerID(name))
+        driver.remove(LayerID(name), TrashDirectory(driver.new_trash_root(LayerID(name))))
 
     def test_what_is_written_through_a_mount_is_there_in_the_next_one(self, driver: Driver) -> None:
         self.chain(driver)
@@ -195,6 +196,9 @@ class DriverSuite:
         driver.unmount(TOP)
         driver.unmount(TOP)
         assert not driver.is_mounted(first)
+
+    def test_unmounting_what_lost_its_directory_is_no_error(self, driver: Driver) -> None:
+        driver.unmount(BASE)
 
     def test_a_mount_of_a_missing_layer_names_it(self, driver: Driver) -> None:
         with pytest.raises(LayerDirectoryError) as caught:

@@ -1,0 +1,100 @@
+"""Comparing two trees in full."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.naive import compare
+from drivers.vfs.copying import copy_tree
+
+
+def changes(old: Path | None, new: Path) -> dict[bytes, str]:
+    fds = [os.open(path, os.O_RDONLY) for path in (new, old) if path is not None]
+    try:
+        found = compare(fds[1] if old else None, fds[0])
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert [change.path for change in found] == sorted(change.path for change in found)
+    return {change.path: change.kind.name for change in found}
+
+
+def two_trees(root: Path) -> tuple[Path, Path]:
+    old, new = root / "old", root / "new"
+    (old / "a" / "b").mkdir(parents=True)
+    (old / "a" / "b" / "file").write_text("x")
+    (old / "link").symlink_to("a")
+    new.mkdir()
+    copy_tree(str(old), str(new))
+    return old, new
+
+
+def test_a_copy_is_no_change(tmp_path: Path) -> None:
+    assert changes(*two_trees(tmp_path)) == {}
+
+
+def test_a_change_deep_below_lists_every_directory_on_the_way(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    (new / "a" / "b" / "file").unlink()
+    assert changes(old, new) == {b"/a": "MODIFY", b"/a/b": "MODIFY", b"/a/b/file": "DELETE"}
+
+
+def test_everything_is_new_compared_with_nothing(tmp_path: Path) -> None:
+    old, _ = two_trees(tmp_path)
+    assert set(changes(None, old)) == {b"/a", b"/a/b", b"/a/b/file", b"/link"}
+
+
+def test_a_tree_that_became_a_file_is_one_change(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    (new / "a" / "b" / "file").unlink()
+    (new / "a" / "b").rmdir()
+    (new / "a" / "b").touch()
+    assert changes(old, new) == {b"/a": "MODIFY", b"/a/b": "MODIFY"}
+
+
+def test_links_are_compared_by_where_they_lead(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    times = os.lstat(old / "link")
+    (new / "link").unlink()
+    (new / "link").symlink_to("b")
+    os.utime(new / "link", ns=(times.st_atime_ns, times.st_mtime_ns), follow_symlinks=False)
+    assert changes(old, new) == {b"/link": "MODIFY"}
+
+
+def test_an_attribute_alone_is_a_change(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    os.setxattr(new / "a" / "b" / "file", "user.x", b"1")
+    assert changes(old, new)[b"/a/b/file"] == "MODIFY"
+
+
+def test_a_time_without_nanoseconds_is_the_same_time(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    file = "a/b/file"
+    os.utime(old / file, ns=(0, 1_000_000_000))
+    os.utime(new / file, ns=(0, 1_000_000_005))
+    assert changes(old, new) == {}
+    os.utime(old / file, ns=(0, 1_000_000_006))
+    assert changes(old, new)[b"/a/b/file"] == "MODIFY"
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.text("ab", min_size=1, max_size=3), unique=True),
+    st.lists(st.text("ab", min_size=1, max_size=3), unique=True),
+)
+def test_names_on_one_side_only_are_added_or_deleted(
+    tmp_path_factory: pytest.TempPathFactory, before: list[str], after: list[str]
+) -> None:
+    root = tmp_path_factory.mktemp("trees")
+    for side, names in (("old", before), ("new", after)):
+        (root / side).mkdir()
+        for name in names:
+            (root / side / name).touch()
+            os.utime(root / side / name, (0, 0))
+    expected = {name.encode(): "DELETE" for name in set(before) - set(after)}
+    expected |= {name.encode(): "ADD" for name in set(after) - set(before)}
+    found = changes(root / "old", root / "new")
+    assert {path.lstrip(b"/"): kind for path, kind in found.items()} == expected
