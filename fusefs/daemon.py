@@ -61,13 +61,13 @@ def _environment() -> Mapping[str, str]:
 
 def main() -> int:
     """The daemon itself."""
-    from fusefs import session
+    from fusefs.session import mount as serve
 
     store, mount = decode(sys.stdin.buffer.read())
     parent = os.dup(1)
     _leave_terminal()
     try:
-        return session.mount(store, mount, lambda: _tell(parent, _READY.decode()))
+        return serve(store, mount, lambda: _tell(parent, _READY.decode()))
     except StorageError as failure:
         remedy = f"\n  {failure.remedy}" if failure.remedy else ""
         _tell(parent, f"storagefs: {failure}{remedy}\n")

@@ -147,9 +147,9 @@ class _Serving:
         """Run a part without which the mount cannot be; if it dies, the connection goes first."""
         try:
             await task(*args)
-        except trio.Cancelled:
-            raise
         except BaseException as failure:
+            if _is_cancelled(failure):
+                raise
             self._connection.abort()
             if not self._is_ready:
                 raise
@@ -256,3 +256,10 @@ def _first(group: BaseException) -> BaseException:
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
+
+
+def _is_cancelled(failure: BaseException) -> bool:
+    """Whether nothing went wrong: the part was only told to end."""
+    if isinstance(failure, BaseExceptionGroup):
+        return failure.split(trio.Cancelled)[1] is None
+    return isinstance(failure, trio.Cancelled)

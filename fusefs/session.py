@@ -16,6 +16,7 @@ from drivers.errors import StorageError
 from drivers.linux import capability
 from fusefs import heldmounts, logs, mountpoint
 from fusefs.connection import Kind
+from fusefs.difference import difference
 from fusefs.heldmounts import HeldMounts
 from fusefs.native import NativeMounts
 from fusefs.nodes.content import Content
@@ -56,10 +57,13 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
             ready=ready,
             notify_socket=process_environment().notify_socket,
         )
+        parts = _Parts(store, mount)
         try:
-            serve(place, _Parts(store, mount).build)
+            serve(place, parts.build)
         except ServingError:
             return DIED
+        finally:
+            parts.close()
     return 0
 
 
@@ -79,35 +83,41 @@ class _Parts:
 
     def __init__(self, store: Store, mount: MountOptions) -> None:
         self._store, self._mount = store, mount
-
-    def build(self, bridges: Bridges) -> Tree:
-        store, mount = self._store, self._mount
-        can_mount = capability.can_mount()
-        native_wanted = can_mount and mount.native == "auto"
-        guard, journal = DeletionGuard(), Journal()
         self._held = HeldMounts(store, store.options.run_root)
+        self._guard = DeletionGuard()
+        can_mount = capability.can_mount()
+        self._native_wanted = can_mount and mount.native == "auto"
         self._content = Content(
             store,
             self._held,
-            guard,
+            self._guard,
             can_mount=can_mount,
-            native=native_wanted,
+            native=self._native_wanted,
             read_only=mount.read_only,
         )
+
+    def close(self) -> None:
+        """Nobody is served any more: give back what was held for the tree."""
+        self._content.close()
+        self._held.end()
+
+    def build(self, bridges: Bridges) -> Tree:
+        store = self._store
+        journal = Journal()
         self._native = NativeMounts(
             self._content,
             self._held,
-            mount,
+            self._mount,
             bridges.offload,
-            guard,
-            enabled=native_wanted,
+            self._guard,
+            enabled=self._native_wanted,
             path_of=bridges.path_of,
         )
         self._context = TreeContext(
             store=store,
             content=self._content,
             journal=journal,
-            guard=guard,
+            guard=self._guard,
             attached=self._native.attached,
         )
         self._notifier = bridges.notifier
@@ -125,7 +135,15 @@ class _Parts:
         )
 
     def _changed(self, old: Snapshot, new: Snapshot) -> None:
-        del old, new
+        """Tell the kernel what to forget, and people what happened, in this order."""
+        found = difference(old, new)
+        for parent, name in found.entries:
+            self._notifier.entry_changed(parent, name)
+        for parent, name, ino in found.deleted:
+            self._notifier.entry_deleted(parent, name, ino)
+        for ino in found.inodes:
+            self._notifier.inode_changed(ino)
+        self._context.tell(found.events)
 
     def _detach(self) -> None:
         """Native mounts first: they keep the tree from being unmounted."""

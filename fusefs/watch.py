@@ -48,7 +48,7 @@ class Watched(Protocol):
 
 
 class Watcher:
-    """Calls *changed*(old snapshot, new snapshot) in the event loop, whenever they differ."""
+    """Calls *changed*(old snapshot, new snapshot) in a worker thread, whenever they differ."""
 
     def __init__(
         self, store: Watched, offload: Offload, changed: Callable[[Snapshot, Snapshot], None]
@@ -110,7 +110,7 @@ class Watcher:
         self._complaint = ""
         old, self._seen = self._seen, new
         if new is not old:
-            self._changed(old, new)
+            await self._offload.records(self._changed, old, new)
 
 
 class _Directories:
