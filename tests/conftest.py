@@ -111,10 +111,22 @@ def _erase(tree: Path) -> None:
 
 
 @pytest.fixture
-def roots(tmp_path: Path) -> Iterator[Roots]:
+def roots(tmp_path: Path, run_root: Path) -> Iterator[Roots]:
     """A graph root and a run root of the test's own; afterwards nothing is mounted below them."""
-    yield Roots(tmp_path / "graph", tmp_path / "run")
+    yield Roots(tmp_path / "graph", run_root)
     mounttable.unmount_below(tmp_path)
+
+
+@pytest.fixture
+def run_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run root that is not there yet, with a short name: podman takes 50 characters at most."""
+    yield from _run_root(tmp_path_factory)
+
+
+def _run_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    base = tmp_path_factory.mktemp("r")
+    yield base / "r"
+    mounttable.unmount_below(base)
 
 
 @pytest.fixture
@@ -132,19 +144,19 @@ def go_vfs(roots: Roots) -> GoTools:
 @pytest.fixture(scope="session")
 def debian_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
     """A store with the images of tests.support.debian, shared by a run: leave it as it was."""
-    base = tmp_path_factory.mktemp("debian")
-    yield from _debian_copy(base)
+    for run_root in _run_root(tmp_path_factory):
+        yield from _debian_copy(tmp_path_factory.mktemp("debian"), run_root)
 
 
 @pytest.fixture
-def debian_roots(tmp_path: Path) -> Iterator[Roots]:
+def debian_roots(tmp_path: Path, run_root: Path) -> Iterator[Roots]:
     """A store with the images of tests.support.debian, the test's own."""
-    yield from _debian_copy(tmp_path)
+    yield from _debian_copy(tmp_path, run_root)
 
 
-def _debian_copy(base: Path) -> Iterator[Roots]:
+def _debian_copy(base: Path, run_root: Path) -> Iterator[Roots]:
     debian.copy_store(base / "graph")
-    yield Roots(base / "graph", base / "run")
+    yield Roots(base / "graph", run_root)
     mounttable.unmount_below(base)
     _erase(base / "graph")
 
