@@ -269,7 +269,7 @@ class OverlayDriver:
         directory = self._layout.directory(layer)
         options = (*self._options.mount_options, "nosuid", "nodev", "ro")
         request = MountRequest(layer=layer, read_only=True, options=options)
-        return mount_detached(self._request(request, directory))
+        return mount_detached(self._request(request, directory), self._run_home)
 
     def open_diff(self, layer: LayerID) -> int | None:
         """Return a private read-only view of the layer's own content."""

@@ -4,23 +4,25 @@ Used by: drivers.overlay.driver, drivers.overlay.probe. Knows nothing of: chains
 
 A mount that Go tools may meet is made with mount(2), so that the mount table shows what they
 would have written there; where that text would not fit into a page, or a path contains what
-separates paths, the mount API of Linux 6.8 takes one lower directory at a time.
+separates paths, the mount API of Linux 6.8 takes one lower directory at a time. Older kernels
+get what drivers.overlay.oldkernel does.
 """
 
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from drivers.erase import erase_tree
 from drivers.errors import MountFailedError
 from drivers.linux import mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
+from drivers.overlay.oldkernel import mount_aside, mount_by_descriptors
 
 _LONGEST_SETTING: Final = 255
 _DIRECTORIES: Final = ("lowerdir+", "upperdir", "workdir")
 _STACKED: Final = 16
-_DOES_NOT_KNOW: Final = "this kernel may lack lowerdir+, which came with Linux 6.8"
 
 
 def mount_at(target: str, overlay: OverlayMount) -> None:
@@ -32,25 +34,46 @@ def mount_at(target: str, overlay: OverlayMount) -> None:
         except OSError as refused:
             raise _failed(target, refused) from refused
         return
-    fd = mount_detached(overlay)
     try:
-        mount.move_mount(fd, target)
+        fd = _mount_by_settings(overlay)
+        try:
+            mount.move_mount(fd, target)
+        finally:
+            os.close(fd)
     except OSError as refused:
+        with _or_else(refused, target):
+            mount_by_descriptors(target, overlay)
+
+
+def mount_detached(overlay: OverlayMount, aside: str) -> int:
+    """Return the descriptor of an overlay that is mounted nowhere.
+
+    Kernels before 6.8 need a directory, *aside*, in which it can be for a moment.
+    """
+    try:
+        return _mount_by_settings(overlay)
+    except OSError as refused:
+        with _or_else(refused, "a private place"):
+            return mount_aside(aside, overlay)
+
+
+@contextlib.contextmanager
+def _or_else(refused: OSError, target: str) -> Iterator[None]:
+    """Try another way if the kernel may not know the first one; report the first refusal."""
+    if refused.errno != errno.EINVAL:
         raise _failed(target, refused) from refused
-    finally:
-        os.close(fd)
+    try:
+        yield
+    except OSError:
+        raise _failed(target, refused) from refused
 
 
-def mount_detached(overlay: OverlayMount) -> int:
-    """Return the descriptor of an overlay that is mounted nowhere."""
+def _mount_by_settings(overlay: OverlayMount) -> int:
     with contextlib.ExitStack() as opened:
         settings = [(key, _plain(key, value, opened)) for key, value in overlay.settings()]
-        try:
-            return mount.new_mount(
-                "overlay", settings, attributes=overlay.attributes(), source="overlay"
-            )
-        except OSError as refused:
-            raise _failed("a private place", refused) from refused
+        return mount.new_mount(
+            "overlay", settings, attributes=overlay.attributes(), source="overlay"
+        )
 
 
 def _plain(key: str, value: str | None, opened: contextlib.ExitStack) -> str | None:
@@ -121,6 +144,4 @@ def _failed(target: str, refused: OSError, what: str = "overlay mount") -> Mount
     named = detail.partition("(")[2].removesuffix(")")
     if refused.filename and refused.filename != target:
         named = f"{refused.filename}: {named}" if named else str(refused.filename)
-    if number == errno.EINVAL and str(refused.filename).startswith("lowerdir+"):
-        named += f"; {_DOES_NOT_KNOW}"
     return MountFailedError(what, target, number, detail=named)

@@ -115,7 +115,7 @@ class Probe:
             work=os.path.join(path, "work"),
             options=options,
         )
-        fd = mount_detached(overlay)
+        fd = mount_detached(overlay, path)
         try:
             root = os.open(".", _DIRECTORY, dir_fd=fd)
             try:
