@@ -9,13 +9,15 @@ MNT [SETTING...]`` serves; a line ``ready`` on standard output says that it does
     /box/           a directory that can be changed; on a thread, as if it were on a disk
     /events         grows by a line whenever something is made in box; poll(2) works
     /fail/NAME      a file whose open raises what NAME says
-    /statistics     what the inode table holds
+    /private/       mode 0700
+    /statistics     what the tables of the serving process hold
 
 Settings: ``ro``, ``allow_other``, ``faulty=PERCENT`` (that share of calls of nodes raises something
 at random), ``die=SECONDS`` (a task of the tree fails then), ``child`` (starts a child process).
 """
 
 import errno
+import gc
 import os
 import random
 import stat
@@ -42,6 +44,7 @@ from fusefs.nodes.base import (
     node_ino,
 )
 from fusefs.nodes.journal import Journal
+from fusefs.operations import Operations
 from fusefs.serving import Bridges, Place, Tree, serve
 
 FAILURES: dict[bytes, Callable[[], BaseException]] = {
@@ -98,6 +101,17 @@ class Text(File):
         return OpenText(self._text(), self._faults)
 
 
+class Changing(Text):
+    """Its size is not known in advance, as in /proc."""
+
+    attr_timeout = 0.0
+
+    def open(self, flags: int, caller: Caller) -> OpenFile:
+        opened = super().open(flags, caller)
+        opened.direct_io = True
+        return opened
+
+
 class OpenText(OpenFile):
     def __init__(self, content: bytes, faults: Faults) -> None:
         self._content, self._faults = content, faults
@@ -143,6 +157,13 @@ class Fixed(Directory):
     def names(self) -> Sequence[bytes]:
         self._faults.strike()
         return list(self._children)
+
+
+class Private(Fixed):
+    """For its owner only."""
+
+    def attributes(self) -> Attributes:
+        return Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o700, nlink=2)
 
 
 class Box(Fixed):
@@ -265,12 +286,23 @@ def tree(faults: Faults, statistics: Callable[[], bytes] = bytes) -> tuple[Direc
             b"fail": Fixed(
                 node_ino("test", "fail"), {name: Failing(name) for name in FAILURES}, Faults()
             ),
-            b"statistics": Text("statistics", statistics, Faults()),
+            b"private": Private(node_ino("test", "private"), {b"inside": events}, Faults()),
+            b"statistics": Changing("statistics", statistics, Faults()),
         },
         faults,
     )
     root.attr_timeout = 0 if faults._share else root.attr_timeout
     return root, events
+
+
+def _statistics() -> bytes:
+    """What the tables of the serving process hold."""
+    operations = next(one for one in gc.get_objects() if isinstance(one, Operations))
+    held = operations.inodes.statistics()
+    return (
+        f"known={held.known} lookups={held.lookups} files={len(operations.files)} "
+        f"directories={len(operations.directories)}\n"
+    ).encode()
 
 
 def main() -> None:
@@ -281,7 +313,7 @@ def main() -> None:
     journal = Journal()
 
     def build(bridges: Bridges) -> Tree:
-        root, events = tree(Faults(float(values.get("faulty", "0"))))
+        root, events = tree(Faults(float(values.get("faulty", "0"))), _statistics)
         events.told = bridges.polls_due
 
         async def die() -> None:
