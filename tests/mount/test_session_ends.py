@@ -65,7 +65,7 @@ def test_a_signal_ends_it_even_while_someone_is_inside(tree: Served) -> None:
         tree.child.send_signal(signal.SIGTERM)
         assert tree.wait(4) == 0
         assert tree.mount() is None
-        with pytest.raises(OSError, match="endpoint|connection") as dead:
+        with pytest.raises(OSError, match=r"endpoint|connection") as dead:
             os.stat("file0001", dir_fd=inside)
         assert dead.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     finally:
@@ -88,7 +88,7 @@ def test_a_part_that_dies_takes_the_connection_along_and_callers_hear_within_a_s
         inside = os.open(tree.where, os.O_RDONLY | os.O_DIRECTORY)
         assert within(5, lambda: "the mount dies" in tree.text())
         began = time.monotonic()
-        with pytest.raises(OSError, match="endpoint|connection") as dead:
+        with pytest.raises(OSError, match=r"endpoint|connection") as dead:
             os.stat("box", dir_fd=inside)
         assert time.monotonic() - began < 1
         assert dead.value.errno in (errno.ENOTCONN, errno.ECONNABORTED)
@@ -105,7 +105,7 @@ def test_a_killed_daemon_leaves_a_dead_mount_and_errors_at_once(tree: Served) ->
 
     assert tree.mount() is not None
     assert within(1, lambda: _fails_with(tree.where / "box", errno.ENOTCONN))
-    with pytest.raises(OSError, match="endpoint|connection") as dead:
+    with pytest.raises(OSError, match=r"endpoint|connection") as dead:
         os.fstat(descriptor) and os.getxattr(descriptor, "user.x")
     assert dead.value.errno == errno.ENOTCONN
     with contextlib.suppress(OSError):  # close(2) hears it too
