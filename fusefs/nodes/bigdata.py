@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
+from backend.codec import bigdataname
 from backend.errors import BigDataUnknownError
 from fusefs.nodes.base import (
     Attributes,
@@ -89,6 +90,7 @@ class BigDataDirectory(SyntheticDirectory):
             item = self._item(key)
             content = b"" if flags & os.O_TRUNC else self._items.read(key)
             return item, EditHandle(item.value, content, truncated=bool(flags & os.O_TRUNC))
+        bigdataname.file_name(key)  # rather now than at close
         item = _NewItem(self._item_ino(key), self._look, self._value(key))
         return item, EditHandle(item.value, b"", new=True)
 

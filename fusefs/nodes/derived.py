@@ -7,14 +7,17 @@ computed from it stays true. Thread-safe: two threads may compute the same value
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from backend.codec import gotime
+from backend.model.records import Container, Image, Layer
+from backend.model.snapshot import Table
 
 T = TypeVar("T")
 V = TypeVar("V")
+R = TypeVar("R", Layer, Image, Container)
 
 
 def once_per_table(compute: Callable[[T], V]) -> Callable[[T], V]:
@@ -30,6 +33,11 @@ def once_per_table(compute: Callable[[T], V]) -> Callable[[T], V]:
             return value
 
     return computed
+
+
+def in_order(table: Table[R]) -> Iterator[R]:
+    """The records in the store's order, without those whose ID an earlier one has."""
+    return (record for record in table.records if table.by_id[record.id] is record)
 
 
 @functools.lru_cache(maxsize=65_536)

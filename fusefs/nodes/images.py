@@ -12,7 +12,7 @@ from backend.model.records import Image
 from backend.model.snapshot import ImageTable
 from fusefs.nodes.base import Attributes, Caller, Directory, Node, RenameMode, gone, missing
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import once_per_table
+from fusefs.nodes.derived import in_order, once_per_table
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.image import ImageDirectory
 from fusefs.nodes.imagelookup import find_image, image_of_target
@@ -259,7 +259,7 @@ class _ByID(Listing):
 
 @once_per_table
 def _image_components(table: ImageTable) -> tuple[bytes, ...]:
-    components = (encode(identifier) for identifier in table.by_id)
+    components = (encode(image.id) for image in in_order(table))
     return tuple(component for component in components if len(component) <= LONGEST)
 
 

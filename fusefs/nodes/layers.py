@@ -11,7 +11,7 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from fusefs.nodes.base import Caller, Node, missing
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import once_per_table
+from fusefs.nodes.derived import in_order, once_per_table
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.layer import LayerDirectory
 from fusefs.nodes.links import GroupDirectory, LinkDirectory, digest_links
@@ -94,7 +94,7 @@ class _ByLink(Listing):
 
 @once_per_table
 def _components(table: LayerTable) -> tuple[bytes, ...]:
-    components = (layer_component(identifier) for identifier in table.by_id)
+    components = (layer_component(layer.id) for layer in in_order(table))
     return tuple(component for component in components if len(component) <= LONGEST)
 
 

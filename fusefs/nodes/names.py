@@ -35,12 +35,13 @@ _LOCAL_REGISTRY: Final = "localhost"
 def encode(name: str, *, reserved: Collection[bytes] = ()) -> bytes:
     """Return *name* as one component that is none of *reserved* (nor ``.`` or ``..``).
 
-    decode gives the name back, whatever it is. The empty name has no component: ``%``.
+    decode gives the name back, whatever it is. The empty name is ``%``. What is reserved are
+    names of ours, which need no encoding.
     """
     component = _SPECIAL.sub(_escape, os.fsencode(name))
-    if component in (b"", b".", b"..") or component in reserved:
-        return b"%%%02X" % component[0] + component[1:] if component else b"%"
-    return component
+    if component in (b".", b"..") or component in reserved:
+        return b"%%%02X" % component[0] + component[1:]
+    return component or b"%"
 
 
 def decode(component: bytes) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 from backend.model.snapshot import ImageTable
 from fusefs.nodes.base import Ino, node_ino
-from fusefs.nodes.derived import once_per_table
+from fusefs.nodes.derived import in_order, once_per_table
 from fusefs.nodes.names import LONGEST, encode, reference_parts
 from fusefs.nodes.places import IMAGE_LISTINGS
 
@@ -71,4 +71,4 @@ def name_levels(table: ImageTable) -> Mapping[Path, Level]:
 def dangling(table: ImageTable) -> tuple[str, ...]:
     """IDs of the images that no name leads to."""
     named = {image.id for image in table.by_name.values()}
-    return tuple(identifier for identifier in table.by_id if identifier not in named)
+    return tuple(image.id for image in in_order(table) if image.id not in named)

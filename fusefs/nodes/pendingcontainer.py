@@ -6,9 +6,10 @@ As in configfs: mkdir announces, files set values, ``ln -s IMAGE image`` creates
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
+from backend.errors import InvalidValueError
 from backend.model.records import ContainerID
 from fusefs.nodes import idmap
 from fusefs.nodes.base import Caller, Node, missing, node_ino, refused
@@ -26,6 +27,14 @@ from fusefs.nodes.text import Look, SyntheticDirectory
 _VALUES: Final = (b"names", b"metadata", b"flags", b"idmap")
 _NO_IMAGE: Final = b"scratch"
 _IMAGE: Final = b"image"
+
+
+def mount_options(flags: Mapping[str, Any]) -> Sequence[str]:
+    """The mount options among a container's flags."""
+    options = flags.get("MountOpts", ())
+    if not isinstance(options, list | tuple):
+        raise InvalidValueError("MountOpts", str(options), "it is no list of options")
+    return [str(option) for option in options]
 
 
 class PendingDirectory(SyntheticDirectory):
@@ -73,9 +82,13 @@ class PendingDirectory(SyntheticDirectory):
             names=pending.names,
             image=image.id if image else None,
             metadata=pending.metadata,
-            flags=pending.flags,
             uid_map=pending.uid_map,
             gid_map=pending.gid_map,
+            flags=pending.flags,
+            mount_options=mount_options(pending.flags),
+            volatile=pending.flags.get("Volatile") is True,
+            process_label=str(pending.flags.get("ProcessLabel", "")),
+            mount_label=str(pending.flags.get("MountLabel", "")),
         )
         self._context.pending.remove_container(self._name)
         shown = up(2, image_path(image.id)) if image else target

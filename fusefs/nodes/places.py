@@ -11,7 +11,7 @@ from typing import Final
 from backend.model.records import Container
 from backend.model.snapshot import ContainerTable
 from fusefs.nodes.base import node_ino
-from fusefs.nodes.derived import once_per_table
+from fusefs.nodes.derived import in_order, once_per_table
 from fusefs.nodes.names import LONGEST, encode
 
 LAYERS: Final = node_ino("layers")
@@ -59,7 +59,7 @@ def container_names(table: ContainerTable) -> ContainerNames:
     directories: dict[bytes, str] = {}
     aliases: dict[bytes, str] = {}
     nameless: list[Container] = []
-    for container in table.by_id.values():
+    for container in in_order(table):
         components = [
             component
             for name in container.names
