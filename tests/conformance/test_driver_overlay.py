@@ -53,6 +53,13 @@ def make_chain(driver: Driver, length: int) -> list[LayerID]:
     return layers
 
 
+def create_until_full(driver: Driver, made: list[LayerID]) -> None:
+    while True:
+        layer = LayerID(f"{len(made):064x}")
+        driver.create(NewLayer(id=layer, writable=True))
+        made.append(layer)
+
+
 def home(roots: Roots) -> Path:
     return roots.graph / "overlay"
 
@@ -236,6 +243,47 @@ class TestMounting:
         fd = driver.open_merged(TOP)
         assert len(os.listdir(f"/proc/self/fd/{fd}")) == 3
         os.close(fd)
+
+    def test_a_layer_that_is_mounted_for_writing_can_be_viewed(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        root = Path(driver.mount(MountRequest(layer=BASE)))
+        (root / "file").write_text("x")
+        fd = driver.open_merged(BASE)
+        assert os.listdir(f"/proc/self/fd/{fd}") == ["file"]
+        os.close(fd)
+
+    def test_a_mount_point_that_is_a_link_is_refused(self, driver: Driver, tmp_path: Path) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        merged = Path(driver.diff_directory(BASE)).with_name("merged")
+        merged.rmdir()
+        merged.symlink_to(tmp_path)
+        with pytest.raises(LayerDirectoryError, match="link"):
+            driver.mount(MountRequest(layer=BASE))
+        assert mountinfo.at(str(tmp_path)) is None
+
+    def test_a_full_file_system_gets_no_half_layer_and_can_be_emptied(
+        self, roots: Roots, tmp_path: Path
+    ) -> None:
+        small = tmp_path / "small"
+        small.mkdir()
+        mount.mount("small", str(small), "tmpfs", 0, "size=512k,nr_inodes=40")
+        driver = open_for(Roots(small / "graph", roots.run), "overlay")
+        made: list[LayerID] = []
+        with pytest.raises(OSError, match="No space"):
+            create_until_full(driver, made)
+        assert list(driver.list_layers()) == made
+        assert len(os.listdir(small / "graph" / "overlay" / "l")) == len(made)
+        try:
+            for number in range(40):
+                (small / str(number)).touch()
+        except OSError:
+            pass
+        for layer in made:
+            trash = TrashDirectory(driver.new_trash_root(layer))
+            driver.remove(layer, trash)
+            trash.erase()
+        assert list(driver.list_layers()) == []
+        assert os.listdir(small / "graph" / "overlay" / "l") == []
 
     def test_options_become_flags_of_the_mount(self, roots: Roots) -> None:
         driver = open_for(roots, "overlay", "overlay.mountopt=nodev,noexec")
