@@ -24,7 +24,7 @@ def file_name(key: str) -> str:
     """
     raw = key.encode("utf-8", "surrogateescape")
     name = _encoded(raw)
-    if name in _RESERVED or "/" in name or "\0" in name or len(name.encode()) > 255:
+    if name in _RESERVED or "/" in name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > 255:
         raise InvalidValueError("big data key", key, "it has no file name that could hold it")
     return name
 

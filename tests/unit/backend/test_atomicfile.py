@@ -1,0 +1,39 @@
+"""Files that are replaced whole."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from drivers.linux import atomicfile
+
+
+def test_content_and_mode_are_as_asked_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    status = atomicfile.replace(str(path), b"new", mode=0o666)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o7777 == 0o666
+    assert os.path.samestat(status, path.stat())
+    assert status.st_mtime_ns == path.stat().st_mtime_ns
+
+
+def test_an_open_reader_keeps_the_old_version(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        atomicfile.replace(str(path), b"new", sync=False)
+        assert reader.read() == b"old"
+
+
+def test_a_failure_leaves_the_old_version_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        atomicfile.replace(str(path), b"new")
+    assert os.listdir(tmp_path) == ["records.json"]
+
+
+def test_litter_of_others_stays(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-records.json1").touch()
+    atomicfile.replace(str(tmp_path / "records.json"), b"new")
+    assert sorted(os.listdir(tmp_path)) == [".tmp-records.json1", "records.json"]
