@@ -83,7 +83,8 @@ def _tree(snapshot: Snapshot) -> Iterator[str]:
     for layer in layers:
         parent = layer.parent if layer.parent and layer.parent in layers else ""
         below[parent].append(layer)
-    yield "(base)"
+    if below:
+        yield "(base)"
     pending = _siblings("", below[""])
     while pending:
         indent, last, layer = pending.pop()

@@ -1,0 +1,268 @@
+"""The command as a process: exit codes, streams, errors, help."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend import open_store
+from backend.cli.command import help_text
+from backend.config import load_options
+from fusefs.cli import VERBS
+from tests.support import process
+
+PROJECT = os.fspath(Path(__file__).parents[3])
+
+
+class Command:
+    """``storagefs`` on a small vfs store of the test's own, and nobody's configuration."""
+
+    def __init__(self, base: Path) -> None:
+        self.graph, self.run = str(base / "graph"), str(base / "run")
+        self.store = ["--graph", self.graph, "--run", self.run, "--storage-driver", "vfs"]
+        self.environment = {
+            "PYTHONPATH": PROJECT,
+            "HOME": os.fspath(base),
+            "XDG_CONFIG_HOME": os.fspath(base),
+            "CONTAINERS_STORAGE_CONF": os.fspath(base / "storage.conf"),
+        }
+        (base / "storage.conf").write_text("[storage]\n")
+
+    def plain(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = process.run(
+            [sys.executable, "-m", "fusefs.cli", *words],
+            check=False,
+            environment=self.environment | variables,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.plain(*self.store, *words)
+
+    def make_store(self) -> None:
+        options = load_options(graph_root=self.graph, run_root=self.run, driver="vfs")
+        with open_store(options) as store:
+            base = store.layers.create(names=["base"])
+            top = store.layers.create(parent=base.id)
+            store.images.create(names=["localhost/a:1"], layer=top.id)
+            store.containers.create(names=["web"], image="localhost/a:1")
+
+
+@pytest.fixture
+def storagefs(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def filled(storagefs: Command) -> Command:
+    storagefs.make_store()
+    return storagefs
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 1, "no command given"),
+        (["nonsense"], 1, "nonsense: no such command"),
+        (["--nonsense", "layers"], 1, "--nonsense"),
+        (["layers", "--nonsense"], 125, "layers: there is no flag --nonsense"),
+        (["layers", "extra"], 1, "'extra' is too much"),
+        (["mounted"], 1, "needs CONTAINER|LAYER"),
+        (["mount"], 1, "needs [GRAPHROOT] MOUNTPOINT"),
+        (["mount", "/x", "-o", "bogus"], 1, "known options"),
+        (["umount", "/"], 32, "no storagefs is mounted there"),
+        (["layers"], 1, "error initializing: "),
+    ],
+)
+def test_what_cannot_be_done_has_the_exit_code_of_its_kind(
+    storagefs: Command, words: list[str], code: int, said: str
+) -> None:
+    done = storagefs(*words)
+
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_store_is_an_error_and_stays_missing(storagefs: Command) -> None:
+    for verb in ("layers", "images", "containers", "status"):
+        done = storagefs(verb)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith(f"error initializing: {storagefs.graph}: ")
+        assert "--graph" in done.stderr
+
+    assert not Path(storagefs.graph).exists()
+    assert not Path(storagefs.run).exists()
+
+
+def test_a_mount_of_a_missing_store_makes_none(storagefs: Command, tmp_path: Path) -> None:
+    done = storagefs("mount", str(tmp_path / "mnt"))
+
+    assert done.returncode == 32
+    assert storagefs.graph in done.stderr
+    assert not Path(storagefs.graph).exists()
+
+
+def test_listing_changes_nothing_in_the_store(filled: Command) -> None:
+    def content() -> dict[str, int]:
+        roots = (Path(filled.graph), Path(filled.run))
+        return {str(path): path.lstat().st_mtime_ns for root in roots for path in root.rglob("*")}
+
+    before = content()
+    for words in (["layers"], ["images", "-j"], ["containers"], ["status"], ["mounted", "web"]):
+        assert filled(*words).returncode == 0
+
+    assert content() == before
+
+
+def test_json_is_one_document_on_one_line(filled: Command) -> None:
+    for verb, *words in (["layers"], ["images"], ["containers"], ["status"], ["mounted", "web"]):
+        text = filled(verb, "--json", *words).stdout
+        assert text.count("\n") == 1
+        assert isinstance(json.loads(text), list)
+
+
+def test_a_damaged_file_is_named_with_its_remedy(filled: Command) -> None:
+    path = Path(filled.graph, "vfs-images", "images.json")
+    path.write_text('[{"id":')
+
+    done = filled("layers")
+
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stdout.splitlines()) > 2, "what can be shown is shown"
+
+
+def test_a_reader_that_goes_away_is_no_error_message(filled: Command) -> None:
+    command = [sys.executable, "-m", "fusefs.cli", *filled.store, "layers", "--json"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            command,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            env=process.clean_environment(filled.environment),
+            timeout=30,
+            check=False,
+        )
+
+    assert done.stderr == b""
+    assert done.returncode == 1
+
+
+def on_terminal(command: Command, *words: str, **variables: str) -> str:
+    """Output of the command on a terminal of its own."""
+    main, terminal = pty.openpty()
+    with os.fdopen(main, "rb", buffering=0) as screen:
+        process_ = subprocess.Popen(
+            [sys.executable, "-m", "fusefs.cli", *command.store, *words],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=process.clean_environment(command.environment | {"TERM": "xterm"} | variables),
+        )
+        os.close(terminal)
+        shown = b""
+        try:
+            while piece := screen.read(65536):
+                shown += piece
+        except OSError:  # how the end of a terminal is told
+            pass
+        assert process_.wait(30) == 0
+    return shown.decode()
+
+
+def test_a_terminal_gets_a_table_with_a_bold_header(filled: Command) -> None:
+    shown = on_terminal(filled, "images")
+
+    assert "\x1b[1m" in shown.splitlines()[0]
+    assert "NAME" in shown.splitlines()[0]
+    assert "localhost/a:1" in shown
+
+
+def test_no_color_is_honoured(filled: Command) -> None:
+    assert "\x1b" not in on_terminal(filled, "images", NO_COLOR="1")
+    assert "\x1b" not in on_terminal(filled, "containers", TERM="dumb")
+
+
+def test_config_shows_each_value_with_its_origin(storagefs: Command, tmp_path: Path) -> None:
+    conf = tmp_path / "storage.conf"
+    conf.write_text('[storage]\ngraphroot = "/g"\ngraphrot = "/typo"\n')
+
+    plain = storagefs.plain("config")
+    origins = storagefs.plain("config", "--origin", STORAGE_DRIVER="vfs")
+
+    assert json.loads(plain.stdout)["root"] == "/g"
+    assert f"{conf}: storage.graphrot" in plain.stderr
+    assert f"graph_root\t/g\t{conf}" in origins.stdout.splitlines()
+    assert "driver\tvfs\tSTORAGE_DRIVER" in origins.stdout.splitlines()
+
+
+def test_config_of_one_file_reads_that_file_alone(storagefs: Command, tmp_path: Path) -> None:
+    other = tmp_path / "other.conf"
+    other.write_text('[storage]\ngraphroot = "/other"\n')
+
+    done = storagefs.plain("config", str(other), STORAGE_DRIVER="vfs")
+
+    assert json.loads(done.stdout)["root"] == "/other"
+    assert "driver" not in json.loads(done.stdout)
+
+
+def test_a_malformed_file_of_the_environment_fails_every_command(filled: Command) -> None:
+    Path(filled.environment["CONTAINERS_STORAGE_CONF"]).write_text("[storage")
+
+    done = filled("layers")
+
+    assert done.returncode == 1
+    assert filled.environment["CONTAINERS_STORAGE_CONF"] in done.stderr
+
+
+def test_mounted_names_what_is_unknown_and_goes_on(filled: Command) -> None:
+    done = filled("mounted", "--json", "nosuch", "web")
+
+    assert done.returncode == 1
+    assert "nosuch: layer not known" in done.stderr
+    assert json.loads(done.stdout) == [
+        {"id": "nosuch", "error": "layer not known", "mounted": False},
+        {"id": "web", "error": "", "mounted": False},
+    ]
+
+
+def test_errors_without_a_mount_says_what_to_do(storagefs: Command, tmp_path: Path) -> None:
+    done = storagefs.plain("errors", str(tmp_path))
+
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_help_of_each_verb_has_its_flags_and_an_example_that_parses(
+    storagefs: Command, verb: object
+) -> None:
+    from backend.cli.grammar import Verb, parse
+    from backend.cli.verbs import GLOBAL_FLAGS
+
+    assert isinstance(verb, Verb)
+    done = storagefs.plain(verb.name, "--help")
+
+    assert done.returncode == verb.help_exit
+    assert f"Example: storagefs {verb.example}" in done.stdout
+    for flag in verb.flags:
+        assert ", ".join(flag.names) in done.stdout
+    assert parse(verb.example.split(), GLOBAL_FLAGS, VERBS).verb is verb
+
+
+def test_help_about_all_lists_every_verb(storagefs: Command) -> None:
+    done = storagefs.plain("--help")
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == list(help_text("storagefs", VERBS))
+    assert all(f"  {verb.name} " in done.stdout for verb in VERBS)

@@ -1,0 +1,57 @@
+"""What reaches a terminal, and what reaches a pipe."""
+
+import io
+
+import pytest
+
+from backend.cli.output import Output, human_size, human_time, printable
+
+
+def test_a_terminal_gets_columns_and_a_pipe_gets_tabs() -> None:
+    rows = [("a", "bbb"), ("aaaa", "b")]
+    terminal, pipe = io.BytesIO(), io.BytesIO()
+
+    Output("x", terminal, io.BytesIO(), width=80).table(("ID", "NAME"), rows)
+    Output("x", pipe, io.BytesIO()).table(("ID", "NAME"), rows)
+
+    assert terminal.getvalue() == b"ID    NAME\na     bbb\naaaa  b\n"
+    assert pipe.getvalue() == b"a\tbbb\naaaa\tb\n"
+
+
+def test_a_row_is_cut_to_the_width_of_the_terminal() -> None:
+    terminal = io.BytesIO()
+
+    Output("x", terminal, io.BytesIO(), width=8).table(("ID", "NAME"), [("a", "0123456789")])
+
+    assert terminal.getvalue().decode().splitlines() == ["ID  NAME", "a   012…"]
+
+
+def test_a_terminal_never_gets_control_characters_from_a_name() -> None:
+    evil = "a\x1b]0;owned\x07b\udcff"
+    terminal, pipe, errors = io.BytesIO(), io.BytesIO(), io.BytesIO()
+
+    Output("x", terminal, errors, width=80).table(("NAME",), [(evil,)])
+    Output("x", pipe, errors).lines([evil])
+    Output("x", pipe, errors).error(evil, "fix")
+
+    assert b"\x1b" not in terminal.getvalue()
+    assert pipe.getvalue() == b"a\x1b]0;owned\x07b\xff\n"
+    assert b"\x1b" not in errors.getvalue()
+    assert errors.getvalue().startswith(b"x: a\\x1b]0;owned")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 * 1024**3, "5.0 GiB")]
+)
+def test_sizes_have_iec_units(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+def test_gos_zero_time_is_no_date() -> None:
+    assert human_time("0001-01-01T00:00:00Z") == "-"
+    assert human_time("2026-11-21T21:25:02.579751043Z") == "2026-11-21 21:25"
+
+
+def test_printable_text_stays_as_it_is() -> None:
+    assert printable("grün/日本 ok") == "grün/日本 ok"
+    assert printable("a\tb\nc") == "a\\tb\\nc"
