@@ -7,6 +7,7 @@ A mark (root, overlay, fuse, gotools, debian_image) skips where the machine cann
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -111,22 +112,19 @@ def _erase(tree: Path) -> None:
 
 
 @pytest.fixture
-def roots(tmp_path: Path, run_root: Path) -> Iterator[Roots]:
+def roots(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
     """A graph root and a run root of the test's own; afterwards nothing is mounted below them."""
-    yield Roots(tmp_path / "graph", run_root)
-    mounttable.unmount_below(tmp_path)
+    with _roots(tmp_path, tmp_path_factory) as roots:
+        yield roots
 
 
-@pytest.fixture
-def run_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run root that is not there yet, with a short name: podman takes 50 characters at most."""
-    yield from _run_root(tmp_path_factory)
-
-
-def _run_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    base = tmp_path_factory.mktemp("r")
-    yield base / "r"
+@contextmanager
+def _roots(base: Path, factory: pytest.TempPathFactory) -> Iterator[Roots]:
+    """Roots that are not there yet. podman takes a run root of 50 characters at most."""
+    run = factory.mktemp("r")
+    yield Roots(base / "graph", run / "r")
     mounttable.unmount_below(base)
+    mounttable.unmount_below(run)
 
 
 @pytest.fixture
@@ -144,21 +142,22 @@ def go_vfs(roots: Roots) -> GoTools:
 @pytest.fixture(scope="session")
 def debian_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
     """A store with the images of tests.support.debian, shared by a run: leave it as it was."""
-    for run_root in _run_root(tmp_path_factory):
-        yield from _debian_copy(tmp_path_factory.mktemp("debian"), run_root)
+    with _roots(tmp_path_factory.mktemp("debian"), tmp_path_factory) as roots:
+        debian.copy_store(roots.graph)
+        yield roots
+    _erase(roots.graph)
 
 
 @pytest.fixture
-def debian_roots(tmp_path: Path, run_root: Path) -> Iterator[Roots]:
-    """A store with the images of tests.support.debian, the test's own."""
-    yield from _debian_copy(tmp_path, run_root)
+def debian_roots(roots: Roots, debian_store: Roots) -> Iterator[Roots]:
+    """A store with the images of tests.support.debian, the test's own.
 
-
-def _debian_copy(base: Path, run_root: Path) -> Iterator[Roots]:
-    debian.copy_store(base / "graph")
-    yield Roots(base / "graph", run_root)
-    mounttable.unmount_below(base)
-    _erase(base / "graph")
+    The content of its layers is that of debian_store, hard linked: nothing may write to it.
+    """
+    debian.link_store(debian_store.graph, roots.graph)
+    yield roots
+    mounttable.unmount_below(roots.graph)
+    _erase(roots.graph)
 
 
 @pytest.fixture

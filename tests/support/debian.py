@@ -42,6 +42,17 @@ def copy_store(target: Path) -> None:
     process.run(["cp", "-a", "--reflink=auto", str(kept_store()), str(target)], timeout=300)
 
 
+def link_store(source: Path, target: Path) -> None:
+    """A store that shares the content of *source* by hard links, but has records of its own."""
+    process.run(["cp", "-al", str(source), str(target)], timeout=300)
+    for directory in (target, *target.glob("overlay-*")):
+        for file in [path for path in directory.iterdir() if path.is_file()]:
+            data, mode = file.read_bytes(), file.stat().st_mode
+            file.unlink()
+            file.write_bytes(data)
+            file.chmod(mode & 0o777)
+
+
 def _recipe() -> str:
     """Names what was built by how: a change of these files builds anew."""
     digest = hashlib.sha256()
@@ -63,6 +74,9 @@ def _build(store: Path) -> None:
         finally:
             mounttable.unmount_below(work)
         (work / "graph").rename(store)
+    for old in store.parent.glob("debian-*"):
+        if not old.name.startswith(store.name):
+            process.run(["rm", "-rf", str(old)])
 
 
 def _bootstrap(tar: Path) -> None:
