@@ -52,7 +52,7 @@ class Note:
     @classmethod
     def decoded(cls, data: bytes) -> "Note":
         """From what is stored; ValueError if it is something else."""
-        members: dict[str, Any] = json.loads(data)
+        members: Any = json.loads(data)
         if not isinstance(members, dict) or set(members) != set(cls.__slots__):
             raise ValueError("not a note of held mounts")
         return cls(**members)
