@@ -29,8 +29,9 @@ def run(request: Request) -> int:
     where = resolved(request.line.arguments[0])
     try:
         _check_is_ours(where)
-        served_by = _daemons(where)
-        _take_away(where, lazy=request.values.on("lazy"))
+        lazy = request.values.on("lazy")
+        served_by = [] if lazy else _daemons(where)  # after a lazy one it serves the last users
+        _take_away(where, lazy=lazy)
         _wait_for_end(served_by)
     except StorageError as error:
         request.output.error(str(error), error.remedy)
