@@ -12,9 +12,9 @@ import re
 from typing import Final
 
 from backend.errors import InvalidValueError
+from drivers.ids import is_path_component
 
 _PLAIN: Final = re.compile(rb"[.0-9a-z]*")
-_RESERVED: Final = ("", ".", "..")
 
 
 def file_name(key: str) -> str:
@@ -24,7 +24,7 @@ def file_name(key: str) -> str:
     """
     raw = key.encode("utf-8", "surrogateescape")
     name = _encoded(raw)
-    if name in _RESERVED or "/" in name or "\0" in name or len(name.encode("utf-8", "surrogateescape")) > 255:
+    if not is_path_component(name):
         raise InvalidValueError("big data key", key, "it has no file name that could hold it")
     return name
 

@@ -16,8 +16,9 @@ def test_nanoseconds_come_back(moment: int) -> None:
     assert gotime.to_nanoseconds(text) == moment
 
 
-@given(st.datetimes(min_value=datetime(1, 1, 2), timezones=st.just(UTC)))
-def test_seconds_agree_with_the_standard_library(moment: datetime) -> None:
+@given(st.integers(1, 3_652_058 * 86_400 * 10**6))
+def test_microseconds_agree_with_the_standard_library(since_year_1: int) -> None:
+    moment = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=since_year_1)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     expected = since // timedelta(microseconds=1) * 1000
     assert gotime.to_nanoseconds(moment.isoformat()) == expected

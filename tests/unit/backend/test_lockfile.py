@@ -61,9 +61,11 @@ def test_a_lock_of_another_process_excludes_us_and_is_named(
     lock: Path, theirs: str, exclusive: bool, excluded: int
 ) -> None:
     with another_process(lock, theirs) as process:
-        with pytest.raises(LockTimeoutError) as caught:
-            with locked(str(lock), exclusive=exclusive, seconds=0.05):
-                pytest.fail("locked beside another process")
+        with (
+            pytest.raises(LockTimeoutError) as caught,
+            locked(str(lock), exclusive=exclusive, seconds=0.05),
+        ):
+            pytest.fail("locked beside another process")
         assert f"({process.pid})" in caught.value.holder
         assert caught.value.path == str(lock)
     with locked(str(lock), exclusive=exclusive, seconds=5):
@@ -129,9 +131,11 @@ def test_another_thread_is_waited_for_and_named(lock: Path) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     entered.wait(10)
-    with pytest.raises(LockTimeoutError, match="another thread of this process"):
-        with locked(str(lock), exclusive=False, seconds=0.05):
-            pytest.fail("two threads at once")
+    with (
+        pytest.raises(LockTimeoutError, match="another thread of this process"),
+        locked(str(lock), exclusive=False, seconds=0.05),
+    ):
+        pytest.fail("two threads at once")
     leave.set()
     thread.join()
     with locked(str(lock), exclusive=False, seconds=1) as held:
@@ -173,9 +177,12 @@ def writers_wait() -> bool:
 def test_one_file_under_two_paths_is_one_lock(lock: Path) -> None:
     other = lock.with_name("alias")
     other.symlink_to(lock)
-    with locked(str(lock), exclusive=True), pytest.raises(LockTimeoutError):
-        with locked(str(other), exclusive=True, seconds=0.05):
-            pytest.fail("the same file twice")
+    with (
+        locked(str(lock), exclusive=True),
+        pytest.raises(LockTimeoutError),
+        locked(str(other), exclusive=True, seconds=0.05),
+    ):
+        pytest.fail("the same file twice")
 
 
 def test_a_lock_file_that_was_replaced_is_a_new_lock(lock: Path) -> None:
