@@ -68,17 +68,30 @@ class TrashDirectory:
 
 
 def recover_stale(root: str) -> None:
-    """Erase every trash below *root* whose process is gone; skip those in use."""
+    """Erase every trash below *root* whose process is gone; skip those in use.
+
+    One that cannot be erased stops none of the others; the first such failure is raised.
+    """
     try:
         names = os.listdir(root)
     except FileNotFoundError:
         return
     suffixes = {name.removeprefix(kind) for name in names for kind in _kind_of(name)}
+    failures = []
     for suffix in sorted(suffixes):
-        lock = _take_lock(root, suffix)
-        if lock is not None:
-            _erase_locked(root, lock)
+        try:
+            _recover(root, suffix)
+        except OSError as failure:
+            failures.append(failure)
     _remove_if_empty(root)
+    if failures:
+        raise failures[0]
+
+
+def _recover(root: str, suffix: str) -> None:
+    lock = _take_lock(root, suffix)
+    if lock is not None:
+        _erase_locked(root, lock)
 
 
 class _Lock:

@@ -84,7 +84,7 @@ class OverlayDriver:
     def _refuse_foreign_formats(self) -> None:
         """Do not write into, or merge, what needs a program or format that we do not speak."""
         for option, wanted in (
-            ("mount_program", bool(self._options.mount_program)),
+            ("mount_program", self._options.mount_program or self._was_written_by_a_program()),
             ("use_composefs", self._options.use_composefs),
             ("force_mask", self._options.force_mask is not None),
         ):
@@ -94,6 +94,14 @@ class OverlayDriver:
                     f"storagefs does not know the format of layers written with {option}",
                     remedy=f"remove {option} from storage.conf, or use the Go tools",
                 )
+
+    def _was_written_by_a_program(self) -> bool:
+        """Whether the Go tools noted that a mount program, with its own whiteouts, was at work."""
+        try:
+            with open(os.path.join(self.home, ".has-mount-program"), "rb") as note:
+                return note.read(8) == b"true"
+        except FileNotFoundError:
+            return False
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Unmount what is mounted of *layer* and rename its directories into *trash*."""

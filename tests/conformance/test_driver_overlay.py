@@ -334,6 +334,16 @@ class TestMounting:
         with pytest.raises(DriverNotSupportedError, match="mount_program"):
             driver.create(NewLayer(id=BASE))
 
+    def test_a_store_of_a_mount_program_is_not_mounted_natively(
+        self, driver: Driver, roots: Roots
+    ) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        (home(roots) / ".has-mount-program").write_text("true")
+        with pytest.raises(DriverNotSupportedError, match="mount_program"):
+            driver.mount(MountRequest(layer=BASE))
+        (home(roots) / ".has-mount-program").write_text("false")
+        driver.mount(MountRequest(layer=BASE))
+
 
 class TestChanges:
     def test_the_raw_content_is_shown_as_it_is(self, driver: Driver) -> None:

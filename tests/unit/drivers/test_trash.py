@@ -140,6 +140,10 @@ def test_what_cannot_be_erased_is_told_and_left_for_recovery(root: str, tmp_path
         inside.chmod(0o500)
     with pytest.raises(OSError):
         trash.erase()
+    fill(Path(root) / "temp-dir-zzz" / "0-other")
+    with pytest.raises(OSError):
+        recover_stale(root)
+    assert not os.path.exists(f"{root}/temp-dir-zzz")
     if os.geteuid() == 0:
         subprocess.run(["chattr", "-i", inside / "file"], check=True)
     else:
