@@ -15,6 +15,7 @@ from backend.model.snapshot import ImageTable, Snapshot, Table
 from drivers.ids import LayerID
 from fusefs.nodes.base import Ino, node_ino
 from fusefs.nodes.containers import links_by_id
+from fusefs.nodes.image import layer_numbers
 from fusefs.nodes.images import dangling_links, images_by_digest
 from fusefs.nodes.journal import Event
 from fusefs.nodes.layers import layers_by_digest, layers_by_name
@@ -31,6 +32,7 @@ Entry = tuple[Ino, bytes]
 
 _IMAGES: Final = names_ino(())
 _WHAT_AN_IMAGE_MAY_GAIN: Final = (b"manifest", b"config", b"top", b"rootfs")
+_WHAT_A_CONTAINER_STANDS_ON: Final = (b"image", b"layer", b"diff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +177,13 @@ def _image_entries(old: Snapshot, new: Snapshot, changes: _Changes[Image]) -> It
     for snapshot, images in ((new, changes.created), (old, changes.deleted)):
         for image in images:
             yield IMAGES_BY_ID, encode(image.id)
-            yield from _image_in_layers(snapshot, image)
+            yield from _image_and_layers(snapshot, image)
     for before, after in changes.changed:
         yield from _items("image", before, after)
         yield from ((node_ino("image", after.id), name) for name in _WHAT_AN_IMAGE_MAY_GAIN)
         if before.layer != after.layer:
-            yield from _image_in_layers(old, before)
-            yield from _image_in_layers(new, after)
+            yield from _image_and_layers(old, before)
+            yield from _image_and_layers(new, after)
     if old.images is not new.images:
         yield from _names(old.images, new.images)
         pending = listing_ino(_IMAGES, "dangling")
@@ -190,9 +192,15 @@ def _image_entries(old: Snapshot, new: Snapshot, changes: _Changes[Image]) -> It
         yield from _groups(by_digest, images_by_digest(old.images), images_by_digest(new.images))
 
 
-def _image_in_layers(snapshot: Snapshot, image: Image) -> Iterator[Entry]:
-    for layer in snapshot.layers.chain(image.layer or ""):
+def _image_and_layers(snapshot: Snapshot, image: Image) -> Iterator[Entry]:
+    """The image in its layers, and the layers in the image."""
+    chain = snapshot.layers.chain(image.layer or "")
+    for layer in chain:
         yield node_ino("layer", layer.id, "images"), encode(image.id)
+    for number in layer_numbers(len(chain)):
+        yield node_ino("image", image.id, "layers"), number
+        yield node_ino("image", image.id, "layers"), number + b".step"
+        yield node_ino("image", image.id, "at"), number
 
 
 def _names(old: ImageTable, new: ImageTable) -> Iterator[Entry]:
@@ -219,6 +227,8 @@ def _container_entries(
                 yield node_ino("image", container.image, "containers"), component
     for earlier, later in changes.changed:
         yield from _items("container", earlier, later)
+        directory = node_ino("container", later.id)
+        yield from ((directory, name) for name in _WHAT_A_CONTAINER_STANDS_ON)
 
 
 def _deleted_containers(
