@@ -152,20 +152,25 @@ class OverlayDriver:
             return os.path.join(directory, "merged")
         return os.path.join(self._run_home, layer, "merged")
 
-    def _request(self, request: MountRequest, directory: str) -> "OverlayMount":
-        from drivers.linux import mount
-        from drivers.overlay.mountdata import OverlayMount, split_options
+    def _options_for(self, request: MountRequest) -> tuple[int, tuple[str, ...]]:
+        """Return (flags, overlay's own options): the caller's if any, else the configured ones."""
+        from drivers.overlay.mountdata import split_options
 
-        options = list(request.options or self._options.mount_options)
-        if request.options and "metacopy=on" in self._options.mount_options:
-            options.append("metacopy=on")
-        if not self._uses_metacopy():
-            options = [option for option in options if option != "metacopy=on"]
-        flags, rest = split_options(options)
-        if request.read_only or not self._layout.is_own(directory):
-            flags |= mount.MS_RDONLY
+        flags, rest = split_options(request.options or self._options.mount_options)
+        rest = tuple(option for option in rest if option != "metacopy=on")
+        if self._uses_metacopy():
+            rest += ("metacopy=on",)
         if self._where.rootless:
             rest += ("userxattr",)
+        return flags, rest
+
+    def _request(self, request: MountRequest, directory: str) -> "OverlayMount":
+        from drivers.linux import mount
+        from drivers.overlay.mountdata import OverlayMount
+
+        flags, rest = self._options_for(request)
+        if request.read_only or not self._layout.is_own(directory):
+            flags |= mount.MS_RDONLY
         lowers = self._lowers(request.layer, directory)
         if flags & mount.MS_RDONLY:
             rest = tuple(option for option in rest if option != "volatile")

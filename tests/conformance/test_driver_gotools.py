@@ -152,3 +152,24 @@ def test_the_go_tools_repair_of_links_is_not_disturbed_by_our_trash(roots: Roots
     assert tools.storage("mount", top).strip()
     tools.storage("unmount", top)
     tools.shutdown()
+
+
+def test_a_layer_on_top_of_an_additional_image_store_is_mounted(
+    roots: Roots, tmp_path: Path
+) -> None:
+    others = GoTools(Roots(tmp_path / "images", tmp_path / "images-run"))
+    base = new_layer(others)
+    edit_by_go(others, base, fill)
+    others.shutdown()
+    option = f"overlay.imagestore={others.roots.graph}"
+    words = ("--storage-opt", option, "create-layer", base)
+    top = LayerID(GoTools(roots).storage(*words).strip())
+    driver = open_for(roots, "overlay", option)
+    root = Path(driver.mount(MountRequest(layer=top)))
+    assert (root / "other").read_text() == "other"
+    (root / "new").touch()
+    driver.unmount(top)
+    assert listed(driver.changes(top, base)) == {("A", b"/new")}
+    listing = GoTools(roots).storage("--storage-opt", option, "changes", top)
+    assert gochanges.parse(listing) == {("A", b"/new")}
+    GoTools(roots).shutdown()
