@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from backend.model.records import Container, Image, Layer
-from backend.model.snapshot import ImageTable, Snapshot, Table
+from backend.model.snapshot import ImageTable, LayerTable, Snapshot, Table
 from drivers.ids import LayerID
 from fusefs.nodes.base import Ino, node_ino
 from fusefs.nodes.containers import links_by_id
 from fusefs.nodes.image import layer_numbers
 from fusefs.nodes.images import dangling_links, images_by_digest
 from fusefs.nodes.journal import Event
-from fusefs.nodes.layers import layers_by_digest, layers_by_name
 from fusefs.nodes.links import group_ino
 from fusefs.nodes.listings import listing_ino
 from fusefs.nodes.names import encode
@@ -166,11 +165,32 @@ def _layer_entries(old: Snapshot, new: Snapshot, changes: _Changes[Layer]) -> It
             yield node_ino("layer", layer.parent, "children"), component
     for before, after in changes.changed:
         yield from _items("layer", before, after)
-    if old.layers is not new.layers:
-        by_name = listing_ino(LAYERS, "by-name")
-        yield from _links(by_name, layers_by_name(old.layers), layers_by_name(new.layers))
-        by_digest = listing_ino(LAYERS, "by-digest")
-        yield from _groups(by_digest, layers_by_digest(old.layers), layers_by_digest(new.layers))
+    yield from _layer_names(old.layers, new.layers, changes)
+    yield from _layer_digests(old.layers, new.layers, changes)
+
+
+def _layer_names(old: LayerTable, new: LayerTable, changes: _Changes[Layer]) -> Iterator[Entry]:
+    """Names of the layers that are different, where they lead elsewhere now."""
+    for name in {name for layer in changes.all_states() for name in layer.names}:
+        before, after = old.by_name.get(name), new.by_name.get(name)
+        if (before and before.id) != (after and after.id):
+            yield listing_ino(LAYERS, "by-name"), encode(name)
+
+
+def _layer_digests(old: LayerTable, new: LayerTable, changes: _Changes[Layer]) -> Iterator[Entry]:
+    """The same for their digests."""
+    directory = listing_ino(LAYERS, "by-digest")
+    for digest in {digest for layer in changes.all_states() for digest in _digests(layer)}:
+        before, after = old.by_digest.get(digest, ()), new.by_digest.get(digest, ())
+        algorithm, _, digits = digest.partition(":")
+        if before[:1] != after[:1]:
+            yield group_ino(directory, encode(algorithm)), encode(digits)
+        if not (before and after):  # perhaps the first or the last of its algorithm
+            yield directory, encode(algorithm)
+
+
+def _digests(layer: Layer) -> Iterator[str]:
+    yield from filter(None, (layer.diff_digest, layer.compressed_diff_digest, layer.toc_digest))
 
 
 def _image_entries(old: Snapshot, new: Snapshot, changes: _Changes[Image]) -> Iterator[Entry]:

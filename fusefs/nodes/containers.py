@@ -15,7 +15,7 @@ from drivers.ids import generate_id
 from fusefs.nodes.base import Caller, Directory, Node, RenameMode, missing
 from fusefs.nodes.container import ContainerDirectory
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import once_per_table
+from fusefs.nodes.derived import once_per
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.links import LinkDirectory, link_node
 from fusefs.nodes.listings import Listing, by_prefix
@@ -161,7 +161,7 @@ def _name_from(component: bytes) -> str:
     return decode(component)
 
 
-@once_per_table
+@once_per
 def links_by_id(table: ContainerTable) -> Mapping[bytes, bytes]:
     """Links from IDs to the directories of containers, from ``containers/by-id/``."""
     place = container_names(table).place

@@ -1,4 +1,4 @@
-"""What is computed once for each table of records, and kept as long as the table.
+"""What is computed once, for each table of records for example, and kept as long as the table.
 
 Used by: listings of ten thousand entries, fusefs.difference. A table never changes, so what is
 computed from it stays true. Thread-safe: two threads may compute the same value, once each.
@@ -20,16 +20,16 @@ V = TypeVar("V")
 R = TypeVar("R", Layer, Image, Container)
 
 
-def once_per_table(compute: Callable[[T], V]) -> Callable[[T], V]:
-    """Decorate a function of one table so that its value is kept with the table."""
+def once_per(compute: Callable[[T], V]) -> Callable[[T], V]:
+    """Decorate a function of one thing that never changes: its value is kept with the thing."""
     known: WeakKeyDictionary[Any, V] = WeakKeyDictionary()
 
     @functools.wraps(compute)
-    def computed(table: T) -> V:
+    def computed(thing: T) -> V:
         try:
-            return known[table]
+            return known[thing]
         except KeyError:
-            value = known[table] = compute(table)
+            value = known[thing] = compute(thing)
             return value
 
     return computed

@@ -12,7 +12,7 @@ from backend.model.records import Image
 from backend.model.snapshot import ImageTable
 from fusefs.nodes.base import Attributes, Caller, Directory, Node, RenameMode, gone, missing
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import in_order, once_per_table
+from fusefs.nodes.derived import in_order, once_per
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.image import ImageDirectory
 from fusefs.nodes.imagelookup import find_image, image_of_target
@@ -257,19 +257,19 @@ class _ByID(Listing):
                 self.context.content.withdraw(ObjectKey("layer", layer.id))
 
 
-@once_per_table
+@once_per
 def _image_components(table: ImageTable) -> tuple[bytes, ...]:
     components = (encode(image.id) for image in in_order(table))
     return tuple(component for component in components if len(component) <= LONGEST)
 
 
-@once_per_table
+@once_per
 def dangling_links(table: ImageTable) -> Mapping[bytes, bytes]:
     """Links to images without names, from ``images/dangling/``."""
     return {encode(image): b"../by-id/" + encode(image) for image in dangling(table)}
 
 
-@once_per_table
+@once_per
 def images_by_digest(table: ImageTable) -> Mapping[bytes, Mapping[bytes, bytes]]:
     """Links from digests to images, by algorithm, from ``images/by-digest/ALGORITHM/``."""
     return digest_links(table.by_digest, lambda image: b"../../by-id/" + encode(image))

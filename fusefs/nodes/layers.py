@@ -11,7 +11,7 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from fusefs.nodes.base import Caller, Node, missing
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import in_order, once_per_table
+from fusefs.nodes.derived import in_order, once_per
 from fusefs.nodes.guard import ObjectKey
 from fusefs.nodes.layer import LayerDirectory
 from fusefs.nodes.links import GroupDirectory, LinkDirectory, digest_links
@@ -92,20 +92,20 @@ class _ByLink(Listing):
         return tuple(encode(link) for link in links.links()) if links else ()
 
 
-@once_per_table
+@once_per
 def _components(table: LayerTable) -> tuple[bytes, ...]:
     components = (layer_component(layer.id) for layer in in_order(table))
     return tuple(component for component in components if len(component) <= LONGEST)
 
 
-@once_per_table
+@once_per
 def layers_by_name(table: LayerTable) -> Mapping[bytes, bytes]:
     """Links from names to layers, from ``layers/by-name/``."""
     named = ((encode(name), layer.id) for name, layer in table.by_name.items())
     return {name: b"../" + layer_component(layer) for name, layer in named if len(name) <= LONGEST}
 
 
-@once_per_table
+@once_per
 def layers_by_digest(table: LayerTable) -> Mapping[bytes, Mapping[bytes, bytes]]:
     """Links from digests to layers, by algorithm, from ``layers/by-digest/ALGORITHM/``."""
     return digest_links(table.by_digest, lambda layer: b"../../" + layer_component(layer))

@@ -4,7 +4,6 @@ Used by: every module of fusefs.nodes that shows or takes a name.
 Knows nothing of: records, nodes. Text is str with surrogateescape, components are bytes.
 """
 
-import os
 import re
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -38,7 +37,7 @@ def encode(name: str, *, reserved: Collection[bytes] = ()) -> bytes:
     decode gives the name back, whatever it is. The empty name is ``%``. What is reserved are
     names of ours, which need no encoding.
     """
-    component = _SPECIAL.sub(_escape, os.fsencode(name))
+    component = _SPECIAL.sub(_escape, name.encode("utf-8", "surrogateescape"))
     if component in (b".", b"..") or component in reserved:
         return b"%%%02X" % component[0] + component[1:]
     return component or b"%"
@@ -48,12 +47,12 @@ def decode(component: bytes) -> str:
     """Return the name that *component* stands for; a ``%`` without two digits is itself."""
     if component == b"%":
         return ""
-    return os.fsdecode(_ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), component))
+    return _ESCAPE.sub(_unescape, component).decode("utf-8", "surrogateescape")
 
 
 def encode_line(name: str) -> bytes:
     """Return *name* as one line of a text file, newline included; a slash stays as it is."""
-    return _SPECIAL_IN_LINE.sub(_escape, os.fsencode(name)) + b"\n"
+    return _SPECIAL_IN_LINE.sub(_escape, name.encode("utf-8", "surrogateescape")) + b"\n"
 
 
 def decode_lines(text: bytes) -> tuple[str, ...]:
@@ -102,6 +101,10 @@ def full_references(short: str) -> Sequence[str]:
         path = versioned if slash else f"{_DEFAULT_PATH}/{versioned}"
         candidates = [f"{_DEFAULT_REGISTRY}/{path}", f"{_LOCAL_REGISTRY}/{versioned}"]
     return [reference for reference in candidates if reference_parts(reference)]
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    return bytes((int(found[1], 16),))
 
 
 def _escape(found: re.Match[bytes]) -> bytes:

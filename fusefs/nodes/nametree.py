@@ -12,7 +12,7 @@ from typing import Final
 
 from backend.model.snapshot import ImageTable
 from fusefs.nodes.base import Ino, node_ino
-from fusefs.nodes.derived import in_order, once_per_table
+from fusefs.nodes.derived import in_order, once_per
 from fusefs.nodes.names import LONGEST, encode, reference_parts
 from fusefs.nodes.places import IMAGE_LISTINGS
 
@@ -41,7 +41,7 @@ Level = Mapping[bytes, ImageName | None]
 NO_NAMES: Final[Level] = MappingProxyType({})
 
 
-@once_per_table
+@once_per
 def name_levels(table: ImageTable) -> Mapping[Path, Level]:
     """Directories of names, by their path below ``images/``; the root is the empty path.
 
@@ -67,7 +67,7 @@ def name_levels(table: ImageTable) -> Mapping[Path, Level]:
     return {path: dict(sorted(level.items())) for path, level in levels.items()}
 
 
-@once_per_table
+@once_per
 def dangling(table: ImageTable) -> tuple[str, ...]:
     """IDs of the images that no name leads to."""
     named = {image.id for image in table.by_name.values()}

@@ -11,7 +11,7 @@ from typing import Final
 from backend.model.records import Container
 from backend.model.snapshot import ContainerTable
 from fusefs.nodes.base import node_ino
-from fusefs.nodes.derived import in_order, once_per_table
+from fusefs.nodes.derived import in_order, once_per
 from fusefs.nodes.names import LONGEST, encode
 
 LAYERS: Final = node_ino("layers")
@@ -53,7 +53,7 @@ class ContainerNames:
     """Container ID to the name of its directory; a container whose name is taken has none."""
 
 
-@once_per_table
+@once_per
 def container_names(table: ContainerTable) -> ContainerNames:
     """Name containers: the first name, or the ID where there is none; names go before IDs."""
     directories: dict[bytes, str] = {}

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 
 from drivers.errors import DriverError
 from drivers.ids import LayerID
+from drivers.protocol import Driver
 from fusefs.nodes.context import TreeContext
+from fusefs.nodes.derived import once_per
 
 
 @runtime_checkable
@@ -34,4 +36,9 @@ def short_links(context: TreeContext) -> ShortLinks | None:
         driver = context.store.driver
     except DriverError:
         return None
+    return _of_driver(driver)
+
+
+@once_per
+def _of_driver(driver: Driver) -> ShortLinks | None:
     return driver if isinstance(driver, ShortLinks) else None
