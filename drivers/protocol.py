@@ -178,3 +178,20 @@ class IDShift(Protocol):
     def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
         """Whether it can do so for these maps."""
         ...
+
+
+@runtime_checkable
+class ShortLinks(Protocol):
+    """A driver whose layers have a second, short name on disk, which its messages quote."""
+
+    def link_of(self, layer: LayerID) -> str | None:
+        """The short name of a layer; None if the layer has no directory."""
+        ...
+
+    def layer_of_link(self, link: str) -> LayerID | None:
+        """The layer that a short name leads to; None if there is no such name."""
+        ...
+
+    def links(self) -> Sequence[str]:
+        """All short names."""
+        ...

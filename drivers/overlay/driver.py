@@ -119,6 +119,18 @@ class OverlayDriver:
         home = os.path.dirname(directory) if directory else self.home
         return os.path.join(home, "tempdirs")
 
+    def link_of(self, layer: LayerID) -> str | None:
+        """Return the short name of *layer*."""
+        return self._layout.short_name(layer) if self.exists(layer) else None
+
+    def layer_of_link(self, link: str) -> LayerID | None:
+        """Return the layer that a short name leads to."""
+        return self._layout.layer_named(link)
+
+    def links(self) -> Sequence[str]:
+        """Return all short names."""
+        return self._layout.all_short_names()
+
     def exists(self, layer: LayerID) -> bool:
         """Whether any home has a directory for *layer*."""
         return self._layout.find(layer) is not None

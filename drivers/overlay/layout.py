@@ -86,6 +86,20 @@ class Layout:
                 atomicfile.replace(path, found[0].encode(), mode=0o644)
             return found[0]
 
+    def layer_named(self, short: str) -> LayerID | None:
+        """Return the layer that a short name leads to; None if it leads nowhere."""
+        for home in self.homes:
+            try:
+                name = lowers.parse_short_name(short)
+                return lowers.parse_target(_readlink(os.path.join(home, "l", name)) or "")
+            except UnsafeNameError:
+                continue
+        return None
+
+    def all_short_names(self) -> list[str]:
+        """Return every short name that has a link, sorted."""
+        return sorted({name for home in self.homes for name, _ in _links(home)})
+
     def lower_names(self, layer: LayerID) -> tuple[str, ...]:
         """Return the short names of all layers below *layer*, uppermost first."""
         path = os.path.join(self.directory(layer), "lower")

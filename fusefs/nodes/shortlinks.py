@@ -3,31 +3,10 @@
 Used by: ``layers/<id>/link`` and ``layers/by-link/``. Knows nothing of: how a driver keeps them.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
-
 from drivers.errors import DriverError
-from drivers.ids import LayerID
-from drivers.protocol import Driver
+from drivers.protocol import Driver, ShortLinks
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.derived import once_per
-
-
-@runtime_checkable
-class ShortLinks(Protocol):
-    """A power of the overlay driver: each layer has a link of 26 characters."""
-
-    def link_of(self, layer: LayerID) -> str | None:
-        """The link of a layer; None if it has none."""
-        ...
-
-    def layer_of_link(self, link: str) -> LayerID | None:
-        """The layer that a link leads to; None if there is no such link."""
-        ...
-
-    def links(self) -> Sequence[str]:
-        """All links."""
-        ...
 
 
 def short_links(context: TreeContext) -> ShortLinks | None:
