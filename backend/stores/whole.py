@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from backend.files.paths import StorePaths
+from backend.model.reach import contradictions
 from backend.model.records import Image, Layer
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem, Snapshot
 from backend.stores import containers, images, layers, mountpoints
@@ -104,21 +106,28 @@ class Snapshots:
     def _compose(self, made_of: tuple[tuple[Contents[Any], ...], ...]) -> Snapshot:
         last, before = self._last, self._made_of
         layer_contents, image_contents, container_contents, mount_contents = made_of
-        return Snapshot(
-            layers=last.layers
+        layer_table = (
+            last.layers
             if _same(layer_contents, before[0])
-            else LayerTable(_first_of_each(layer_contents)),
-            images=last.images
-            if _same(image_contents, before[1])
-            else ImageTable(_first_of_each(image_contents)),
-            containers=last.containers
-            if _same(container_contents, before[2])
-            else ContainerTable(_first_of_each(container_contents)),
-            mounts=last.mounts
-            if _same(mount_contents, before[3])
-            else {mount.id: mount for mount in mount_contents[0].records},
-            problems=_problems(made_of),
+            else LayerTable(_first_of_each(layer_contents))
         )
+        image_table = (
+            last.images
+            if _same(image_contents, before[1])
+            else ImageTable(_first_of_each(image_contents))
+        )
+        container_table = (
+            last.containers
+            if _same(container_contents, before[2])
+            else ContainerTable(_first_of_each(container_contents))
+        )
+        mounts = (
+            last.mounts
+            if _same(mount_contents, before[3])
+            else {mount.id: mount for mount in mount_contents[0].records}
+        )
+        found = _problems(made_of), contradictions(layer_table, image_table, container_table)
+        return Snapshot(layer_table, image_table, container_table, mounts, tuple(chain(*found)))
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:

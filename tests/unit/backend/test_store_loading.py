@@ -176,6 +176,29 @@ def test_an_image_with_a_bad_digest_is_listed(graph: Path, store: Store) -> None
     assert (problem.kind, problem.id) == ("image", "i")
 
 
+def test_what_records_refer_to_in_vain_is_listed(graph: Path, read_only: StoreOptions) -> None:
+    layers_json(
+        graph,
+        record("a", '"parent":"gone",'),
+        record("../b"),
+        record("c", '"flags":{"incomplete":true},'),
+    )
+    (graph / "vfs-images" / "images.json").write_text("[" + record("i", '"layer":"gone",') + "]")
+    container = record("w", '"image":"gone","layer":"gone",')
+    (graph / "vfs-containers" / "containers.json").write_text(f"[{container}]")
+    with open_store(read_only) as store:
+        problems = store.snapshot().problems
+    assert [(problem.kind, problem.id) for problem in problems] == [
+        ("layer", "../b"),
+        ("layer", "a"),
+        ("layer", "c"),
+        ("image", "i"),
+        ("container", "w"),
+        ("container", "w"),
+    ]
+    assert all(problem.reason and problem.remedy and problem.path for problem in problems)
+
+
 def test_a_table_is_shared_until_its_records_change(graph: Path, store: Store) -> None:
     layers_json(graph, record("a"))
     first = store.snapshot()

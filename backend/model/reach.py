@@ -1,0 +1,66 @@
+"""What records refer to and do not find, and records that cannot be used as they are (pure).
+
+Used by: backend.stores.whole. Knows nothing of: files; whether directories exist is for the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from backend.model.records import Container, Image, Layer
+from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem
+from drivers.ids import is_path_component
+
+
+def contradictions(
+    layers: LayerTable, images: ImageTable, containers: ContainerTable
+) -> Iterator[Problem]:
+    """Each thing that is wrong between the records of a store, or with one record's ID."""
+    every: Iterable[tuple[str, Layer | Image | Container]] = chain(
+        (("layer", layer) for layer in layers),
+        (("image", image) for image in images),
+        (("container", container) for container in containers),
+    )
+    for kind, record in every:
+        if not is_path_component(record.id):
+            reason = f"its ID {record.id!r} cannot be the name of a directory"
+            yield Problem(kind, record.id, record.location, reason, _MEND)
+    yield from _layers(layers)
+    yield from _images(images, layers)
+    yield from _containers(containers, images, layers)
+
+
+_MEND = "take the record out by hand while nothing uses the store"
+_AGAIN = "delete the images and containers on it and pull the image again"
+
+
+def _layers(layers: LayerTable) -> Iterator[Problem]:
+    for layer in layers:
+        if layer.incomplete:
+            reason, remedy = "half made or half deleted", "the next change of the store removes it"
+            yield Problem("layer", layer.id, layer.location, reason, remedy)
+        if layer.parent and layer.parent not in layers:
+            reason = f"its parent {layer.parent} is not known"
+            yield Problem("layer", layer.id, layer.location, reason, _AGAIN)
+
+
+def _images(images: ImageTable, layers: LayerTable) -> Iterator[Problem]:
+    for image in images:
+        if image.layer and image.layer not in layers:
+            reason = f"its layer {image.layer} is not known"
+            remedy = f"delete image {image.id[:12]} and pull it again"
+            yield Problem("image", image.id, image.location, reason, remedy)
+
+
+def _containers(
+    containers: ContainerTable, images: ImageTable, layers: LayerTable
+) -> Iterator[Problem]:
+    for container in containers:
+        remedy = f"delete container {container.id[:12]}"
+        if container.layer not in layers:
+            reason = f"its layer {container.layer} is not known"
+            yield Problem("container", container.id, container.location, reason, remedy)
+        if container.image and container.image not in images:
+            reason = f"its image {container.image} is not known"
+            yield Problem("container", container.id, container.location, reason, remedy)
