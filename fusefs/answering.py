@@ -18,6 +18,9 @@ from fusefs.request import Boundary, Where
 
 T = TypeVar("T")
 
+BATCH: Final = 64
+"""Entries looked up in one hop. A 32 KiB answer holds about 180 of usual names."""
+
 _SYNTHETIC: Final = 1 << 63
 
 Gate = Callable[[Node, Caller], Awaitable[None]]
@@ -104,11 +107,22 @@ class Answering(pyfuse3.Operations):
             entries = await self._run(
                 directory, lambda: entries_of(directory, listing, first, count)
             )
-        handle.looked_up = first + count
-        handle.ahead = entries[::-1]
+        handle.set_ahead(entries, first + count)
+
+    async def _open_listing(self, directory: Directory, caller: Caller) -> DirectoryHandle:
+        """Open a directory; where that takes a hop, it brings the first entries along."""
+        if directory.in_memory:
+            return DirectoryHandle(directory, directory.open(caller), caller)
+
+        def hop() -> DirectoryHandle:
+            handle = DirectoryHandle(directory, directory.open(caller), caller)
+            handle.set_ahead(entries_of(directory, handle.listing, 0, BATCH), BATCH)
+            return handle
+
+        return await self._run(directory, hop)
 
     async def _attributes(self, node: Node) -> Attributes:
-        if node.in_memory or node.attributes_in_memory:
+        if node.attributes_at_hand():
             return node.attributes()
         return await self._run(node, node.attributes)
 

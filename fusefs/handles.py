@@ -41,6 +41,10 @@ class DirectoryHandle:
     looked_up: int = 0
     ahead: list[ListedEntry] = field(default_factory=list)
 
+    def set_ahead(self, entries: list[ListedEntry], until: int) -> None:
+        """Keep what was looked up; the names before *until* are done."""
+        self.ahead, self.looked_up = entries[::-1], until
+
     def seek(self, position: int) -> None:
         """Go on from *position*, whatever was looked up before."""
         self.ahead, self.position, self.looked_up = [], position, position

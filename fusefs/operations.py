@@ -14,13 +14,10 @@ from typing import Final
 import pyfuse3
 
 from fusefs import reply
-from fusefs.answering import Answering, caller_of
-from fusefs.handles import DirectoryHandle, FileHandle
+from fusefs.answering import BATCH, Answering, caller_of
+from fusefs.handles import FileHandle
 from fusefs.nodes.base import Attributes, File, Link, Node, OpenFile, RenameMode
 from fusefs.request import request
-
-_BATCH: Final = 48
-"""Entries looked up in one hop. A 32 KiB answer holds about 180 of usual names."""
 
 _READABLE: Final = select.POLLIN | select.POLLRDNORM
 
@@ -223,11 +220,11 @@ class Operations(Answering):
     @request(by_handle=True)
     async def release(self, fh: int) -> None:
         """The last descriptor of one open is gone."""
-        file = self.files.remove(fh).file
-        if file.in_memory:
-            file.release()
+        handle = self.files.remove(fh)
+        if handle.writable and not handle.file.in_memory:
+            self._offload.later(handle.file.release)
         else:
-            self._offload.later(file.release)
+            handle.file.release()
 
     @request()
     async def poll(
@@ -260,11 +257,7 @@ class Operations(Answering):
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
         """opendir(3): the listing is taken now."""
         directory, caller = await self._directory(inode, ctx), caller_of(ctx)
-        if directory.in_memory:
-            listing = directory.open(caller)
-        else:
-            listing = await self._run(directory, lambda: directory.open(caller))
-        return self.directories.add(DirectoryHandle(directory, listing, caller))
+        return self.directories.add(await self._open_listing(directory, caller))
 
     @request(by_handle=True)
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
@@ -284,17 +277,12 @@ class Operations(Answering):
                 handle.position = position
             if handle.looked_up >= len(handle.listing.names):
                 return
-            await self._look_ahead(handle, _BATCH)
+            await self._look_ahead(handle, BATCH)
 
     @request(by_handle=True)
     async def releasedir(self, fh: int) -> None:
         """closedir(3)."""
-        handle = self.directories.remove(fh)
-        handle.seek(0)
-        if handle.node.in_memory:
-            handle.listing.release()
-        else:
-            self._offload.later(handle.listing.release)
+        self.directories.remove(fh).listing.release()
 
     @request(by_handle=True)
     async def fsyncdir(self, fh: int, datasync: bool) -> None:  # noqa: FBT001 - pyfuse3's signature

@@ -92,7 +92,6 @@ class _Parts:
             self._held,
             self._guard,
             can_mount=can_mount,
-            native=self._native_wanted,
             read_only=mount.read_only,
         )
 

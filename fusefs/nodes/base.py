@@ -97,6 +97,10 @@ class Node:
     def __init__(self, ino: Ino) -> None:
         self.ino = ino
 
+    def attributes_at_hand(self) -> bool:
+        """Whether ``attributes`` would answer now without waiting for a disk or a lock."""
+        return self.in_memory or self.attributes_in_memory
+
     def attributes(self) -> Attributes:
         """Current attributes. Raises FileNotFoundError or ESTALE if the object is gone."""
         raise NotImplementedError
@@ -141,7 +145,8 @@ class OpenFile:
 
     direct_io: bool = False
     keep_cache: bool = False
-    in_memory: ClassVar[bool] = True
+    in_memory: bool = True
+    """Whether reads and writes answer without waiting for a disk or a lock."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to *size* bytes at *offset*; fewer only at the end."""

@@ -62,20 +62,17 @@ class ContentDirectory(RootDirectory):
     """A directory that can carry a native mount (tree.md: [native]).
 
     Its attributes answer from memory: those of the content once it was opened, before that only
-    what every root of a tree has. With native mounts the kernel asks anew each time, until the
-    directory is covered.
+    what every root of a tree has. So the kernel asks anew each time; the request that asks opens
+    the content, or covers the directory.
     """
 
     attributes_in_memory = True
 
-    def __init__(
-        self, view: View, ino: Ino, key: ObjectKey, source: Source, *, native: bool
-    ) -> None:
+    def __init__(self, view: View, ino: Ino, key: ObjectKey, source: Source) -> None:
         super().__init__(view, ino)
         self.key = key
         self.source = source
-        if native:
-            self.attr_timeout = 0.0
+        self.attr_timeout = 0.0
 
     def attributes(self) -> Attributes:
         """Attributes of the content's root, as far as they are known without opening it."""
@@ -94,11 +91,10 @@ class Content:
         guard: DeletionGuard,
         *,
         can_mount: bool,
-        native: bool,
         read_only: bool = False,
     ) -> None:
         self._store, self._holder, self._guard = store, holder, guard
-        self._can_mount, self._native, self._read_only = can_mount, native, read_only
+        self._can_mount, self._read_only = can_mount, read_only
         self.detach: Callable[[ObjectKey], None] = _nothing_attached
         """Takes native mounts of an object away (fusefs.native); MountedError if one is busy."""
         self._lock = Lock()
@@ -193,7 +189,7 @@ class Content:
                     may_delete=lambda caller, entry: self._guard.check(key, caller, entry),
                 )
                 self._views[name] = view
-        return ContentDirectory(view, node_ino(*role), key, source, native=self._native)
+        return ContentDirectory(view, node_ino(*role), key, source)
 
     def _open(self, name: str, key: ObjectKey, source: Source) -> int:
         self._make_room()

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from fusefs.nodes.base import AttributeChange, Attributes, Caller, File, Ino, OpenFile
 from fusefs.nodes.text import BytesHandle, Look, only_size_and_times
 
-TEXT_LIMIT: Final = 16 << 20
+TEXT_LIMIT: Final = 1 << 20
 """Bytes of the longest text value (names, metadata, flags)."""
 DATA_LIMIT: Final = 256 << 20
 """Bytes of the longest big data item that can be written through the tree."""
@@ -81,7 +81,7 @@ class EditHandle(OpenFile):
     replaced by a close, but when the last descriptor is gone.
     """
 
-    in_memory: ClassVar[bool] = False
+    in_memory = False
     direct_io = True
 
     def __init__(
@@ -92,6 +92,7 @@ class EditHandle(OpenFile):
         self._lock = threading.Lock()
         self._content = bytearray(content)
         self._written = False  # since the last flush
+        self._spoiled = False  # a write was refused: what is here is not what was meant
         self._waits_for_release = truncated or new
 
     def read(self, offset: int, size: int) -> bytes:
@@ -101,7 +102,7 @@ class EditHandle(OpenFile):
 
     def write(self, offset: int, data: bytes) -> int:
         """Put *data* at *offset*; a gap before it becomes zeros."""
-        check_size(offset + len(data), self._value.limit)
+        self._check_size(offset + len(data))
         with self._lock:
             self._fill_up_to(offset)
             self._content[offset : offset + len(data)] = data
@@ -110,15 +111,20 @@ class EditHandle(OpenFile):
 
     def truncate(self, size: int) -> None:
         """Cut off, or extend with zeros."""
-        check_size(size, self._value.limit)
+        self._check_size(size)
         with self._lock:
             del self._content[size:]
             self._fill_up_to(size)
             self._written = True
 
     def flush(self) -> None:
-        """Replace the value if anything was written since the last time."""
+        """Replace the value if anything was written since the last time.
+
+        Raises EFBIG, and changes nothing, if a part of it was too much.
+        """
         with self._lock:
+            if self._spoiled:
+                check_size(self._value.limit + 1, self._value.limit)
             if not self._written:
                 return
             self._written = self._waits_for_release = False
@@ -132,13 +138,20 @@ class EditHandle(OpenFile):
     def release(self) -> None:
         """Replace by nothing what was truncated at open and never written."""
         with self._lock:
-            if not (self._written or self._waits_for_release):
+            if self._spoiled or not (self._written or self._waits_for_release):
                 return
             self._written = self._waits_for_release = False
             try:
                 self._value.write(bytes(self._content))
             except Exception as exc:  # noqa: BLE001  release may not raise; the error is handed on
                 self._value.given_up(exc)
+
+    def _check_size(self, size: int) -> None:
+        try:
+            check_size(size, self._value.limit)
+        except OSError:
+            self._spoiled = True
+            raise
 
     def _fill_up_to(self, size: int) -> None:
         self._content.extend(bytes(max(0, size - len(self._content))))

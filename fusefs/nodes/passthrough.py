@@ -66,6 +66,10 @@ class BackedDirectory(BackedNode, Directory):
         held = self.view.descriptors.get(self)
         return os.fstat(held.fd) if held else super().status()
 
+    def attributes_at_hand(self) -> bool:
+        """Whether its descriptor is open."""
+        return self.attributes_in_memory or self.view.descriptors.get(self) is not None
+
     def reach(self) -> Descriptor:
         """The directory's own descriptor."""
         return self.descriptor()

@@ -5,7 +5,6 @@ Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view c
 
 import os
 from typing import Final
-from weakref import WeakSet
 
 from fusefs.nodes.base import Caller, File, Link, OpenFile
 from fusefs.nodes.passthrough_node import BackedNode
@@ -14,6 +13,8 @@ from fusefs.nodes.passthrough_view import Descriptor
 _PASSED_ON: Final = os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_SYNC | os.O_DSYNC | os.O_NOATIME
 """Flags that reach the backing file. O_DIRECT does not: our buffers are not aligned, and the
 caller's own cache is bypassed by the kernel anyway."""
+
+_SMALL: Final = 128 * 1024
 
 
 def backing_flags(flags: int) -> int:
@@ -38,11 +39,11 @@ class BackedFile(BackedNode, File):
         del caller
         wanted = backing_flags(flags)
         if wanted & os.O_ACCMODE == os.O_RDONLY and not wanted & os.O_TRUNC:
-            held = self._again(wanted) or self.open_at(wanted)
-        else:
-            self.view.check_writable()
-            held = self._open_for_change(wanted)
-        return self.hold(held)
+            opened = self.hold(self._again(wanted) or self.open_at(wanted))
+            opened.read_ahead()
+            return opened
+        self.view.check_writable()
+        return self.hold(self._open_for_change(wanted))
 
     def _again(self, wanted: int) -> Descriptor | None:
         """Open what is open already: a file without a name has no other way."""
@@ -60,9 +61,7 @@ class BackedFile(BackedNode, File):
 
     def hold(self, descriptor: Descriptor) -> "BackedOpenFile":
         """Make an open file of *descriptor*, and remember that the file is open."""
-        if self.opened is None:
-            self.opened = WeakSet()
-        self.opened.add(descriptor)
+        self.view.file_opened(self, descriptor)
         return BackedOpenFile(self, descriptor)
 
 
@@ -73,13 +72,22 @@ class BackedOpenFile(OpenFile):
 
     def __init__(self, node: BackedFile, descriptor: Descriptor) -> None:
         self.keep_cache = node.view.immutable
-        self._view = node.view
+        self._node = node
         self._descriptor: Descriptor | None = descriptor
         self._fd = descriptor.fd
-        self._view.file_opened()
+        self._content: bytes | None = None
+
+    def read_ahead(self) -> None:
+        """Read a small file that cannot change now, where waiting for the disk holds nobody up."""
+        if self.keep_cache:
+            content = os.pread(self._fd, _SMALL, 0)
+            if len(content) < _SMALL:
+                self._content, self.in_memory = content, True
 
     def read(self, offset: int, size: int) -> bytes:
         """pread(2)."""
+        if self._content is not None:
+            return self._content[offset : offset + size]
         return os.pread(self._fd, size, offset)
 
     def write(self, offset: int, data: bytes) -> int:
@@ -107,5 +115,5 @@ class BackedOpenFile(OpenFile):
     def release(self) -> None:
         """Close it."""
         if self._descriptor is not None:
+            self._node.view.file_closed(self._node, self._descriptor)
             self._descriptor = None
-            self._view.file_closed()

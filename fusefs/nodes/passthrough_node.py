@@ -13,7 +13,6 @@ import os
 import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from weakref import WeakSet
 
 from drivers.linux import xattr
 from fusefs.nodes.base import AttributeChange, Attributes, Caller, Ino, Node
@@ -61,7 +60,7 @@ class BackedNode(Node):
         self.entry_timeout = self.attr_timeout = view.timeout
         self.gone = False
         self.places: tuple[tuple[BackedDirectory, bytes], ...] = ()
-        self.opened: WeakSet[Descriptor] | None = None
+        self.opened: tuple[Descriptor, ...] = ()
 
     def place(self, parent: "BackedDirectory", name: bytes) -> None:
         """Note that it was met as *name* in *parent*: the place to try first."""
@@ -99,7 +98,8 @@ class BackedNode(Node):
 
     def any_opened(self) -> Descriptor | None:
         """Some descriptor on which the file is open now: right even without any name."""
-        return next(iter(self.opened), None) if self.opened else None
+        opened = self.opened
+        return opened[0] if opened else None
 
     def reach(self) -> Descriptor:
         """A descriptor of the file itself, for its attributes only (O_PATH, of a link too)."""
@@ -119,6 +119,10 @@ class BackedNode(Node):
             if self.is_own(os.fstat(fd)):
                 return descriptor
         raise stale()
+
+    def attributes_at_hand(self) -> bool:
+        """Whether a descriptor is open: its attributes cost no look at the disk."""
+        return self.attributes_in_memory or bool(self.opened)
 
     def attributes(self) -> Attributes:
         """Attributes of the backing file."""
