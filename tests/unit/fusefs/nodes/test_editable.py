@@ -128,7 +128,6 @@ def test_an_error_that_no_call_can_return_is_handed_on(kept: Kept) -> None:
 GROW: dict[str, Callable[[EditableFile, OpenFile], object]] = {
     "write": lambda _node, file: file.write(99, b"ab"),
     "ftruncate": lambda _node, file: file.truncate(101),
-    "truncate": lambda node, _file: node.set_attributes(AttributeChange(size=101), CALLER),
 }
 
 
@@ -136,10 +135,18 @@ GROW: dict[str, Callable[[EditableFile, OpenFile], object]] = {
 def test_a_value_over_the_limit_is_efbig(kept: Kept, call: str) -> None:
     node = kept.file()
     file = node.open(WRITE, CALLER)
-    with pytest.raises(OSError, match="at most 100") as refusal:
-        GROW[call](node, file)
-    assert refusal.value.errno == errno.EFBIG
-    file.flush()
+    file.write(0, b"the beginning is not the value")
+    for refused in (lambda: GROW[call](node, file), file.flush):
+        with pytest.raises(OSError, match="at most 100") as refusal:
+            refused()
+        assert refusal.value.errno == errno.EFBIG
+    file.release()
+    assert kept.written == []
+
+
+def test_truncate_by_path_over_the_limit_is_efbig(kept: Kept) -> None:
+    with pytest.raises(OSError, match="at most 100"):
+        kept.file().set_attributes(AttributeChange(size=101), CALLER)
     assert kept.written == []
 
 
