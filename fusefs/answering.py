@@ -116,7 +116,8 @@ class Answering(pyfuse3.Operations):
 
         def hop() -> DirectoryHandle:
             handle = DirectoryHandle(directory, directory.open(caller), caller)
-            handle.set_ahead(entries_of(directory, handle.listing, 0, BATCH), BATCH)
+            if handle.listing.steady:
+                handle.set_ahead(entries_of(directory, handle.listing, 0, BATCH), BATCH)
             return handle
 
         return await self._run(directory, hop)

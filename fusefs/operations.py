@@ -263,7 +263,7 @@ class Operations(Answering):
     async def readdir(self, fh: int, start_id: int, token: pyfuse3.ReaddirToken) -> None:
         """As many entries as fit; each that was taken counts as a lookup."""
         handle = self.directories.get(fh)
-        if start_id != handle.position:
+        if start_id != handle.position or not handle.listing.steady:
             handle.seek(start_id)
         while True:
             while handle.ahead:

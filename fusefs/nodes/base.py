@@ -189,6 +189,11 @@ class File(Node):
 class OpenDirectory:
     """One opendir: a snapshot of names. A position in ``names`` is the readdir cookie."""
 
+    steady: bool = True
+    """Whether attributes may be looked up before the request that hands them out. They may not
+    where something can change without a notification: the kernel takes an answer for newer than
+    every write that ended before it asked."""
+
     def __init__(self, names: Sequence[bytes]) -> None:
         self.names = names
 

@@ -11,7 +11,8 @@ caller makes belongs to the caller, as if the caller had made it on the backing 
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Protocol, runtime_checkable
 
 from drivers.linux import rename, xattr
@@ -226,25 +227,38 @@ class BackedDirectory(BackedNode, Directory):
     def unlink(self, name: bytes, caller: Caller) -> None:
         """unlink(2); who has the file open keeps it."""
         self.view.check_deletion(caller, name)
-        here = self.descriptor()
-        status = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
-        os.unlink(name, dir_fd=here.fd)
-        self.forget(name, status)
+        with self.descriptor() as here:
+            status = os.stat(name, dir_fd=here, follow_symlinks=False)
+            with self._losing(name, status):
+                os.unlink(name, dir_fd=here)
 
     def remove_directory(self, name: bytes, caller: Caller) -> None:
         """rmdir(2)."""
         self.view.check_deletion(caller, name)
-        here = self.descriptor()
-        status = os.stat(name, dir_fd=here.fd, follow_symlinks=False)
-        os.rmdir(name, dir_fd=here.fd)
-        self.forget(name, status)
+        with self.descriptor() as here:
+            status = os.stat(name, dir_fd=here, follow_symlinks=False)
+            with self._losing(name, status):
+                os.rmdir(name, dir_fd=here)
 
-    def forget(self, name: bytes, status: os.stat_result) -> None:
-        """A name is gone: its node, if anyone knows it, has one place less."""
+    @contextmanager
+    def _losing(self, name: bytes, status: os.stat_result) -> Iterator[None]:
+        """While the block takes an entry away: its node, if anyone knows it, loses a place.
+
+        The node of a last name is given up beforehand: a moment later its inode number can be
+        that of another file.
+        """
         node = self.view.known(status)
-        if node is not None:
-            only = status.st_nlink < 2 or stat.S_ISDIR(status.st_mode)
-            node.displace(self, name, last=only)
+        if node is None:
+            yield
+            return
+        if status.st_nlink < 2 or stat.S_ISDIR(status.st_mode):
+            node.gone = True
+        try:
+            yield
+        except OSError:
+            node.gone = False
+            raise
+        node.displace(self, name)
 
     def rename(
         self, name: bytes, to: Directory, to_name: bytes, mode: RenameMode, caller: Caller
@@ -262,16 +276,17 @@ class BackedDirectory(BackedNode, Directory):
             replaced = os.stat(to_name, dir_fd=there.fd, follow_symlinks=False)
         except FileNotFoundError:
             replaced = None
-        rename.renameat2(here.fd, name, there.fd, to_name, int(mode))
-        if replaced is not None and self.view.identity(moved) == self.view.identity(replaced):
+        same = replaced and self.view.identity(moved) == self.view.identity(replaced)
+        if replaced is None or same or mode & RenameMode.EXCHANGE:
+            rename.renameat2(here.fd, name, there.fd, to_name, int(mode))
+        else:
+            with target._losing(to_name, replaced):  # noqa: SLF001 - another of this class
+                rename.renameat2(here.fd, name, there.fd, to_name, int(mode))
+        if same:
             return  # two names of one file: rename(2) leaves both
         self.follow(moved, name, target, to_name)
-        if replaced is None:
-            return
-        if mode & RenameMode.EXCHANGE:
+        if replaced is not None and mode & RenameMode.EXCHANGE:
             target.follow(replaced, to_name, self, name)
-        else:
-            target.forget(to_name, replaced)
 
     def follow(
         self, status: os.stat_result, name: bytes, to: "BackedDirectory", to_name: bytes
@@ -304,6 +319,7 @@ class BackedListing(OpenDirectory):
 
     def __init__(self, directory: BackedDirectory, names: Sequence[bytes]) -> None:
         super().__init__(names)
+        self.steady = directory.view.immutable
         self._directory = directory
 
     def batch(self, first: int, count: int) -> Sequence[ListedEntry]:

@@ -59,6 +59,7 @@ class BackedNode(Node):
         self.kind = kind
         self.entry_timeout = self.attr_timeout = view.timeout
         self.gone = False
+        """It has lost its last name: its identity may belong to another file."""
         self.places: tuple[tuple[BackedDirectory, bytes], ...] = ()
         self.opened: tuple[Descriptor, ...] = ()
 
@@ -70,10 +71,9 @@ class BackedNode(Node):
         elif self.places[0] != met:
             self.places = (met, *(place for place in self.places if place != met))
 
-    def displace(self, parent: "BackedDirectory", name: bytes, *, last: bool = False) -> None:
-        """Note that it is not *name* in *parent* any more; *last* if it has no other name."""
+    def displace(self, parent: "BackedDirectory", name: bytes) -> None:
+        """Note that it is not *name* in *parent* any more."""
         self.places = tuple(place for place in self.places if place != (parent, name))
-        self.gone = self.gone or last
 
     def is_own(self, status: os.stat_result) -> bool:
         """Whether *status* is of this very file."""

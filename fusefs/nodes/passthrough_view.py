@@ -34,10 +34,11 @@ Identity = tuple[int, int]
 class Descriptor:
     """A file descriptor that is closed when nobody refers to it any more.
 
-    ``with something.descriptor() as fd`` refers to it until the end of the block.
+    ``with something.descriptor() as fd`` refers to it until the end of the block. It has no weak
+    references on purpose: one could bring it back, in another thread, while it is being closed.
     """
 
-    __slots__ = ("__weakref__", "fd")
+    __slots__ = ("fd",)
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -169,16 +170,18 @@ class View:
         """Whether the root is open now."""
         return self._root is not None
 
-    def file_opened(self) -> None:
-        """An open file needs the view."""
+    def file_opened(self, node: "BackedNode", descriptor: Descriptor) -> None:
+        """An open file needs the view, and *node* can be reached by its descriptor."""
         with self._lock:
             self._open_files += 1
+            node.opened = (*node.opened, descriptor)
 
-    def file_closed(self) -> None:
+    def file_closed(self, node: "BackedNode", descriptor: Descriptor) -> None:
         """Undo :meth:`file_opened`."""
         self.last_used = time.monotonic()
         with self._lock:
             self._open_files -= 1
+            node.opened = tuple(other for other in node.opened if other is not descriptor)
 
     def check_writable(self) -> None:
         """EROFS where nothing may be changed."""
