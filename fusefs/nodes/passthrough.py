@@ -251,12 +251,14 @@ class BackedDirectory(BackedNode, Directory):
         if node is None:
             yield
             return
-        if status.st_nlink < 2 or stat.S_ISDIR(status.st_mode):
-            node.gone = True
+        last = status.st_nlink < 2 or stat.S_ISDIR(status.st_mode)
+        if last:
+            self.view.retire(node)
         try:
             yield
         except OSError:
-            node.gone = False
+            if last:
+                self.view.restore(node)
             raise
         node.displace(self, name)
 

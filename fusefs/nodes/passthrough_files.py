@@ -56,7 +56,7 @@ class BackedFile(BackedNode, File):
         """Open for writing; overlay may give the file another identity when it copies it up."""
         reached = self.reach()
         held = Descriptor(os.open(reached.path, wanted | os.O_CLOEXEC))
-        self.identity = self.view.identity(os.fstat(held.fd))
+        self.view.identify(self, os.fstat(held.fd))
         return held
 
     def hold(self, descriptor: Descriptor) -> "BackedOpenFile":

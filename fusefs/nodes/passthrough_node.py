@@ -58,8 +58,6 @@ class BackedNode(Node):
         self.identity = identity
         self.kind = kind
         self.entry_timeout = self.attr_timeout = view.timeout
-        self.gone = False
-        """It has lost its last name: its identity may belong to another file."""
         self.places: tuple[tuple[BackedDirectory, bytes], ...] = ()
         self.opened: tuple[Descriptor, ...] = ()
 

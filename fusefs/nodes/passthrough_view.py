@@ -121,7 +121,9 @@ class View:
         self._root: Descriptor | None = None
         self._device = 0
         self._salts: dict[int, int] = {}
-        self._live: WeakValueDictionary[int, BackedNode] = WeakValueDictionary()
+        self._live: WeakValueDictionary[Identity, BackedNode] = WeakValueDictionary()
+        # Nodes of files without a name, by number: theirs must not be given out again.
+        self._retired: WeakValueDictionary[int, BackedNode] = WeakValueDictionary()
         self._open_files = 0
         self._opening = Lock()
         self._lock = Lock()
@@ -206,23 +208,45 @@ class View:
     ) -> "BackedNode":
         """The living node of the file that *status* is of, or a new one from *make*."""
         identity = self.identity(status)
-        number = self._number(identity)
         with self._lock:
-            while (node := self._live.get(number)) is not None:
-                kind = stat.S_IFMT(status.st_mode)
-                if node.identity == identity and node.kind == kind and not node.gone:
+            node = self._live.get(identity)
+            if node is not None:
+                if node.kind == stat.S_IFMT(status.st_mode):
                     return node
-                # The backing file system used the number again, the kernel knows it still.
+                self._retired[node.ino] = node
+            number = self._number(identity)
+            while number in self._retired:
+                # The backing file system uses the number again, and the kernel knows it still.
                 number = (number * 0x5851F42D4C957F2D + 0x14057B7EF767814F) & _BELOW_TOP_BIT
             node = make(self, Ino(number), status)
-            self._live[number] = node
+            self._live[identity] = node
             return node
 
     def known(self, status: os.stat_result) -> "BackedNode | None":
         """The living node of a file, if there is one."""
+        return self._live.get(self.identity(status))
+
+    def retire(self, node: "BackedNode") -> None:
+        """The file loses its last name: its identity may belong to another from now on."""
+        with self._lock:
+            self._retired[node.ino] = node
+            if self._live.get(node.identity) is node:
+                del self._live[node.identity]
+
+    def restore(self, node: "BackedNode") -> None:
+        """Undo :meth:`retire`: the file has its name still."""
+        with self._lock:
+            self._live.setdefault(node.identity, node)
+            self._retired.pop(node.ino, None)
+
+    def identify(self, node: "BackedNode", status: os.stat_result) -> None:
+        """Learn that the file has another identity now (overlay has copied it up)."""
         identity = self.identity(status)
-        node = self._live.get(self._number(identity))
-        return node if node is not None and node.identity == identity else None
+        if identity != node.identity:
+            with self._lock:
+                self._live.pop(node.identity, None)
+                node.identity = identity
+                self._live[identity] = node
 
     def _number(self, identity: Identity) -> int:
         """Inode number: the backing one, made distinct from those of every other view."""
