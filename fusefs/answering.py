@@ -3,8 +3,8 @@
 Used by: fusefs.operations. Knows nothing of: single requests, the store.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
 
 import pyfuse3
 
@@ -23,8 +23,15 @@ BATCH: Final = 64
 
 _SYNTHETIC: Final = 1 << 63
 
-Gate = Callable[[Node, Caller], Awaitable[None]]
-"""Awaited before a request on a node is answered; may raise FUSEError(ESTALE)."""
+
+class Gate(Protocol):
+    """Awaited before a request on a node is answered; may raise FUSEError(ESTALE).
+
+    ``locked``: the kernel holds the lock of the node while it waits for this answer.
+    """
+
+    async def __call__(self, node: Node, caller: Caller, *, locked: bool) -> None:
+        """Return, or raise, once the request can be answered."""
 
 
 class Answering(pyfuse3.Operations):
@@ -86,10 +93,10 @@ class Answering(pyfuse3.Operations):
             return await self._offload.records(function)
         return await self._offload.data(function)
 
-    async def _node(self, ino: int, ctx: pyfuse3.RequestContext) -> Node:
+    async def _node(self, ino: int, ctx: pyfuse3.RequestContext, *, locked: bool = False) -> Node:
         node = self.inodes.node(ino)
         if self._gate is not None:
-            await self._gate(node, caller_of(ctx))
+            await self._gate(node, caller_of(ctx), locked=locked)
         return node
 
     async def _child(self, directory: Directory, name: bytes) -> tuple[Node, Attributes]:
@@ -127,10 +134,12 @@ class Answering(pyfuse3.Operations):
             return node.attributes()
         return await self._run(node, node.attributes)
 
-    async def _directory(self, ino: int, ctx: pyfuse3.RequestContext) -> Directory:
+    async def _directory(
+        self, ino: int, ctx: pyfuse3.RequestContext, *, locked: bool = True
+    ) -> Directory:
         directory = self.inodes.directory(ino)
         if self._gate is not None:
-            await self._gate(directory, caller_of(ctx))
+            await self._gate(directory, caller_of(ctx), locked=locked)
         return directory
 
     async def _made(

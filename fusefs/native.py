@@ -42,7 +42,7 @@ from fusefs.options import MountOptions
 log: Final = logging.getLogger("storagefs")
 
 _ONCE: Final = 5.0
-"""Seconds in which one caller is sent back to the start of its walk at most once."""
+"""Seconds in which one caller is sent back at most once, and not at all after being served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class NativeMounts:
         self._visible = trio.Event()
         self._device = ""
         self._root_id = 0  # stays 0 where nothing is to be attached
-        # Touched in the loop only: who is being attached, and whom we sent back, when.
+        # Touched in the loop only: who is being attached; whom we sent back or served, when.
         self._under_way: dict[Ino, trio.Event] = {}
         self._sent_back: dict[tuple[Ino, int], float] = {}
         # By inode number of the covered directory. Changed under the lock, in any thread.
@@ -105,15 +105,17 @@ class NativeMounts:
             await self._offload.mounts(self._expire_now)
             await self._offload.records(self._content.close_idle, self._options.idle_seconds)
 
-    async def before(self, node: Node, caller: Caller) -> None:
+    async def before(self, node: Node, caller: Caller, *, locked: bool) -> None:
         """Prepare *node* for a request of *caller*, or send the caller over to a native mount.
 
         Returns if the request is to be served through the FUSE path. Raises FUSEError(ESTALE)
-        once the directory is covered.
+        once the directory is covered. A *locked* request holds the kernel's lock of the directory,
+        which attaching needs: it never waits for that. A caller that was served goes on being
+        served for a while, for its system call may come back with the lock held.
         """
         if not isinstance(node, ContentDirectory):
             return
-        if self._offers(node, caller):
+        if not locked and self._offers(node, caller):
             under_way = self._under_way.get(node.ino)
             if under_way is not None:
                 await under_way.wait()
@@ -122,6 +124,8 @@ class NativeMounts:
             if node.ino in self._attached:
                 self._sent_back[node.ino, caller.pid] = time.monotonic()
                 raise pyfuse3.FUSEError(errno.ESTALE)
+        if self._enabled and node.ino not in self._attached:
+            self._sent_back[node.ino, caller.pid] = time.monotonic()
         if not node.view.is_open:
             await self._offload.records(node.view.root)
 

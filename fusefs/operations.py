@@ -16,6 +16,7 @@ import pyfuse3
 from fusefs import reply
 from fusefs.answering import BATCH, Answering, caller_of
 from fusefs.handles import FileHandle
+from fusefs.listing import found_again
 from fusefs.nodes.base import Attributes, File, Link, Node, OpenFile, RenameMode
 from fusefs.request import request
 
@@ -61,7 +62,7 @@ class Operations(Answering):
         ctx: pyfuse3.RequestContext,
     ) -> pyfuse3.EntryAttributes:
         """chmod(2), chown(2), truncate(2), utimensat(2), or several at once."""
-        node = await self._node(inode, ctx)
+        node = await self._node(inode, ctx, locked=True)
         open_file = self.files.get(fh).file if fh is not None and fields.update_size else None
         size, caller = attr.st_size, caller_of(ctx)
         change = reply.change(fields, attr, with_size=open_file is None)
@@ -152,7 +153,13 @@ class Operations(Answering):
         old = await self._directory(parent_inode_old, ctx)
         new, caller = await self._directory(parent_inode_new, ctx), caller_of(ctx)
         mode = RenameMode(flags)
-        await self._run(old, lambda: old.rename(name_old, new, name_new, mode, caller))
+
+        def hop() -> list[tuple[int, int, bytes]]:
+            old.rename(name_old, new, name_new, mode, caller)
+            return found_again((new, name_new), (old, name_old))
+
+        for moved in await self._run(old, hop):
+            self.inodes.moved(*moved)
         self._changed()
 
     @request(changes=True)
@@ -256,7 +263,7 @@ class Operations(Answering):
     @request()
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> int:
         """opendir(3): the listing is taken now."""
-        directory, caller = await self._directory(inode, ctx), caller_of(ctx)
+        directory, caller = await self._directory(inode, ctx, locked=False), caller_of(ctx)
         return self.directories.add(await self._open_listing(directory, caller))
 
     @request(by_handle=True)
@@ -310,13 +317,13 @@ class Operations(Answering):
         self, inode: int, name: bytes, value: bytes, ctx: pyfuse3.RequestContext
     ) -> None:
         """pyfuse3 has already asked whether it exists, if the caller cares."""
-        node = await self._node(inode, ctx)
+        node = await self._node(inode, ctx, locked=True)
         await self._run(node, lambda: node.set_xattr(name, value, 0))
 
     @request(changes=True)
     async def removexattr(self, inode: int, name: bytes, ctx: pyfuse3.RequestContext) -> None:
         """removexattr(2)."""
-        node = await self._node(inode, ctx)
+        node = await self._node(inode, ctx, locked=True)
         await self._run(node, lambda: node.remove_xattr(name))
 
     @request()
