@@ -94,13 +94,6 @@ class InodeTable:
         if held is not None:
             held.parent, held.name = Ino(parent), name
 
-    def find(self, parent: int, name: bytes) -> Ino | None:
-        """The number last seen under a name, if the kernel holds it."""
-        for ino, held in self._held.items():
-            if held.parent == parent and held.name == name:
-                return ino
-        return None
-
     def path(self, ino: int, name: bytes = b"") -> str:
         """Where a number (or *name* in it) was last seen, from the root of the tree."""
         parts = [name] if name else []

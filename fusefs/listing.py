@@ -1,16 +1,27 @@
-"""The lines of a directory listing: names with their nodes and attributes.
+"""Names of directories and what stands under them: listings, and places after a rename.
 
-Used by: fusefs.answering, in a worker thread unless the directory answers from memory.
+Used by: fusefs.answering, operations; in a worker thread unless a directory answers from memory.
 Knows nothing of: FUSE, event loops.
 """
 
+import contextlib
 import logging
 from typing import Final
 
 from backend.errors import UnknownObjectError
+from drivers.errors import StorageError
 from fusefs.nodes.base import Directory, ListedEntry, OpenDirectory
 
 log: Final = logging.getLogger("storagefs")
+
+
+def found_again(*places: tuple[Directory, bytes]) -> list[tuple[int, int, bytes]]:
+    """Number, directory's number and name of what stands at these places after a rename."""
+    found: list[tuple[int, int, bytes]] = []
+    for directory, name in places:
+        with contextlib.suppress(OSError, StorageError):
+            found.append((directory.child(name).ino, directory.ino, name))
+    return found
 
 
 def entries_of(

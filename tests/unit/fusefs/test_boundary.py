@@ -233,3 +233,13 @@ def test_random_failures_of_one_percent_of_the_calls_are_eio_and_nothing_else(ca
     assert seen <= {errno.EIO, errno.EEXIST}
     assert errno.EIO in seen
     assert len(operations.files) == len(operations.directories) == 0
+
+
+def test_after_a_rename_paths_are_the_new_ones() -> None:
+    async def story(operations: Operations, journal: Journal):
+        box = await operations.lookup(ROOT_INO, b"box", CONTEXT)
+        made = await operations.mkdir(box.st_ino, b"a", 0o755, CONTEXT)
+        await operations.rename(box.st_ino, b"a", box.st_ino, b"b", 0, CONTEXT)
+        return operations.inodes.path(made.st_ino)
+
+    assert serving(story) == "/box/b"
