@@ -66,7 +66,7 @@ class Mounted:
                 env=process.clean_environment(variables | self.environment),
                 start_new_session=True,
             )
-        self._watchdog = threading.Timer(self.limit, self.child.send_signal, (signal.SIGABRT,))
+        self._watchdog = threading.Timer(self.limit, self._give_up)
         self._watchdog.daemon = True
         self._watchdog.start()
         self._wait_until_ready(self.child, time.monotonic() + seconds)
@@ -90,6 +90,13 @@ class Mounted:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.run(command, timeout=seconds, check=False).returncode == 0
         return False
+
+    def _give_up(self) -> None:
+        """The time is over: the stacks of the daemon go to its log, its callers get an error."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(signal.SIGABRT)
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                mounttable.abort_fuse(self.where)
 
     @property
     def pid(self) -> int:

@@ -7,6 +7,8 @@ Its own reader of mountinfo on purpose: the tests must not trust the code under 
 import ctypes
 import os
 import re
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,7 @@ class Mount:
 
     id: int
     parent: int
+    device: str
     target: str
     options: str
     fstype: str
@@ -43,7 +46,14 @@ def _parse(line: str) -> Mount:
     front, _, back = line.partition(" - ")
     words, tail = front.split(" "), back.split(" ")
     return Mount(
-        int(words[0]), int(words[1]), _plain(words[4]), words[5], tail[0], _plain(tail[1]), tail[2]
+        int(words[0]),
+        int(words[1]),
+        words[2],
+        _plain(words[4]),
+        words[5],
+        tail[0],
+        _plain(tail[1]),
+        tail[2],
     )
 
 
@@ -66,6 +76,23 @@ def detach(target: str) -> None:
     if _libc.umount2(os.fsencode(target), flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), target)
+
+
+def abort_fuse(target: str | os.PathLike[str]) -> None:
+    """Break the connection of the FUSE mount on *target*: every call that hangs in it fails.
+
+    The only way to end callers that wait for an answer: no signal reaches them.
+    """
+    mount = at(target)
+    if mount is None or not mount.fstype.startswith("fuse"):
+        return
+    with tempfile.TemporaryDirectory(prefix="fusectl-") as control:
+        subprocess.run(["mount", "-t", "fusectl", "none", control], check=True, timeout=20)
+        try:
+            minor = mount.device.partition(":")[2]
+            Path(control, minor, "abort").write_text("1\n")
+        finally:
+            detach(control)
 
 
 def unmount_below(directory: str | os.PathLike[str]) -> list[Mount]:
