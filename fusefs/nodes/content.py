@@ -30,7 +30,7 @@ from fusefs.nodes.passthrough_view import View
 if TYPE_CHECKING:
     from backend.store import Store
 
-_OPEN_VIEWS: Final = 256
+_OPEN_VIEWS: Final = 128
 _ALWAYS: Final = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fusefs.nodes.passthrough_node import BackedNode
 
 _BELOW_TOP_BIT: Final = (1 << 63) - 1
-_OPEN_DIRECTORIES: Final = 512
+_OPEN_DIRECTORIES: Final = 256
 
 Identity = tuple[int, int]
 """(device, inode). The device of the view's root counts as 0: it differs from mount to mount."""
