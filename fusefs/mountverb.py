@@ -36,11 +36,12 @@ def run(request: Request) -> int:
         root = graph_root(before[0] if before else "", mount)
         asked = request._replace(line=request.line._replace(values=_with_store(values, mount)))
         store = asked.options(graph_root=root, read_only=mount.read_only)
+        for_reading = asked.options(graph_root=root, read_only=True)
     except (MountOptionError, ConfigError) as error:
         request.output.error(str(error), error.remedy)
         return USAGE_FAILED
     try:
-        _check_store(store)
+        _check_store(for_reading)
         return 0 if values.on("fake") else start(store, mount)
     except StorageError as error:
         request.output.error(str(error), error.remedy)
@@ -84,7 +85,7 @@ def _check_store(store: StoreOptions) -> None:
     """Raise what is wrong with the store. A mount shows one that is there; it never makes one."""
     from backend import open_store
 
-    open_store(replace(store, read_only=True)).close()
+    open_store(store._replace(read_only=True)).close()
 
 
 def start(store: StoreOptions, mount: MountOptions) -> int:
