@@ -21,7 +21,7 @@ import trio
 from backend.errors import ReadOnlyStoreError, UnknownObjectError
 from drivers.errors import StorageError
 from fusefs.errnos import errno_of
-from fusefs.nodes.base import Caller
+from fusefs.nodes.base import Caller, RefusedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class Boundary:
             return errno.EIO
         if _worth_a_line(where.ino, number, failure):
             reason = str(failure) if isinstance(failure, StorageError) else _reason(failure)
-            remedy = failure.remedy if isinstance(failure, StorageError) else ""
+            remedy = failure.remedy if isinstance(failure, StorageError | RefusedError) else ""
             self._refusals.refused(
                 where.caller, operation, where.path(), number, reason=reason, remedy=remedy
             )

@@ -282,9 +282,18 @@ class Directory(Node):
         return None
 
 
+class RefusedError(PermissionError):
+    """EPERM, with the smallest thing that a person can do about it."""
+
+    def __init__(self, reason: str, name: bytes = b"", *, remedy: str) -> None:
+        super().__init__(errno.EPERM, reason, os.fsdecode(name))
+        self.remedy = remedy
+
+
 def refused(name: bytes) -> OSError:
     """EPERM for a verb that this directory does not have (never EXDEV: mv would copy)."""
-    return OSError(errno.EPERM, "not possible here", os.fsdecode(name))
+    remedy = "README in the root of the tree says what can be done where"
+    return RefusedError("not possible here", name, remedy=remedy)
 
 
 def is_directory(attributes: Attributes) -> bool:

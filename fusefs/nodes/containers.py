@@ -12,7 +12,7 @@ from backend.errors import ContainerUnknownError, DuplicateNameError
 from backend.model.records import Container, ContainerID
 from backend.model.snapshot import ContainerTable
 from drivers.ids import generate_id
-from fusefs.nodes.base import Caller, Directory, Node, RenameMode, missing
+from fusefs.nodes.base import Caller, Directory, Node, RefusedError, RenameMode, missing
 from fusefs.nodes.container import ContainerDirectory
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.derived import once_per
@@ -106,7 +106,8 @@ class ContainersDirectory(Listing):
                 raise IsADirectoryError(errno.EISDIR, "rmdir deletes it", os.fsdecode(name))
             if self._found(decode(name)) is None:
                 raise missing(name)
-            raise PermissionError(errno.EPERM, "only looked up, not a name", os.fsdecode(name))
+            remedy = "rmdir the directory that it leads to, to delete the container"
+            raise RefusedError("this is only looked up", name, remedy=remedy)
         self.context.store.containers.remove_names(names.aliases[name], [decode(name)])
 
     def rename(
@@ -115,7 +116,8 @@ class ContainersDirectory(Listing):
         """Give a container another name instead of this one."""
         del caller
         if to.ino != self.ino or mode & RenameMode.EXCHANGE:
-            raise PermissionError(errno.EPERM, "a container stays in containers/")
+            remedy = "rename it inside containers/"
+            raise RefusedError("a container stays in containers/", name, remedy=remedy)
         old, new = decode(name), _name_from(to_name)
         if old == new:
             return

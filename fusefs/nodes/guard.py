@@ -5,15 +5,13 @@ Used by: the nodes of objects (they report), passthrough directories (they ask),
 Knows nothing of: FUSE, mounts. Not security: a person who means it waits a few seconds.
 """
 
-import errno
-import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from fusefs.nodes.base import Caller
+from fusefs.nodes.base import Caller, RefusedError
 
 HOLD_SECONDS: Final = 5.0
 
@@ -48,8 +46,8 @@ class DeletionGuard:
         with self._lock:
             self._until[key, caller.uid, _process(caller.pid)] = self._clock() + self._hold_seconds
         self.on_refusal(key, caller)
-        reason = f"this file belongs to the {key.kind}; rmdir deletes the {key.kind} as a whole"
-        return PermissionError(errno.EPERM, reason, os.fsdecode(name))
+        remedy = f"delete the {key.kind} as a whole: rmdir its directory"
+        return RefusedError(f"this belongs to the {key.kind}", name, remedy=remedy)
 
     def is_held(self, key: ObjectKey, caller: Caller) -> bool:
         """Whether *caller* was refused something in *key* a moment ago."""
@@ -63,7 +61,8 @@ class DeletionGuard:
         """Raise EPERM if *caller* may delete nothing in *key* now."""
         if self.is_held(key, caller):
             reason = f"deletions in this {key.kind} are held back for a few seconds"
-            raise PermissionError(errno.EPERM, reason, os.fsdecode(name))
+            remedy = f"to delete the {key.kind}, rmdir its directory; else wait and try again"
+            raise RefusedError(reason, name, remedy=remedy)
 
     def _forget_ended(self) -> None:
         now = self._clock()

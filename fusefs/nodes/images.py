@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from backend.errors import DuplicateNameError, ImageUnknownError, InvalidValueError
 from backend.model.records import Image
 from backend.model.snapshot import ImageTable
-from fusefs.nodes.base import Attributes, Caller, Directory, Node, RenameMode, gone, missing
+from fusefs.nodes.base import (
+    Attributes,
+    Caller,
+    Directory,
+    Node,
+    RefusedError,
+    RenameMode,
+    gone,
+    missing,
+)
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.derived import in_order, once_per
 from fusefs.nodes.guard import ObjectKey
@@ -127,7 +136,8 @@ class NameDirectory(Listing):
         del caller
         entry = self._named(name)
         if not isinstance(to, NameDirectory) or mode & RenameMode.EXCHANGE:
-            raise PermissionError(errno.EPERM, "a name stays among the names of images")
+            remedy = "rename it inside images/, or add a name with ln -s"
+            raise RefusedError("a name stays among the names of images", name, remedy=remedy)
         full = to._full_name(to_name)  # noqa: SLF001  the other directory of names
         images = self.context.records().images
         owner = images.by_name.get(full)
@@ -163,8 +173,8 @@ class NameDirectory(Listing):
         image = self._looked_up(decode(name))
         if image is None:
             raise missing(name)
-        reason = f"this name is only looked up; the image is by-id/{image.id}"
-        raise PermissionError(errno.EPERM, reason, os.fsdecode(name))
+        remedy = f"remove one of the names in by-id/{image.id}/names"
+        raise RefusedError("this name is only looked up", name, remedy=remedy)
 
     def _full_name(self, name: bytes) -> str:
         """The image name that *name* stands for here. Raises InvalidValueError."""

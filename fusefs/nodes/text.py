@@ -3,7 +3,6 @@
 Used by: every node that shows a value. Knows nothing of: records, what the text means.
 """
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from fusefs.nodes.base import (
     Ino,
     Link,
     OpenFile,
+    RefusedError,
 )
 
 BLOCK: Final = 512
@@ -145,10 +145,11 @@ class SyntheticDirectory(Directory):
 def refuse_writing(flags: int) -> None:
     """Raise EPERM if *flags* of open(2) ask to change a file that only shows something."""
     if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
-        raise PermissionError(errno.EPERM, "this file is read-only")
+        raise RefusedError("this file only shows something", remedy="open it for reading")
 
 
 def only_size_and_times(change: AttributeChange) -> None:
     """Raise EPERM if *change* asks for more than a size and times."""
     if change.mode is not None or change.uid is not None or change.gid is not None:
-        raise PermissionError(errno.EPERM, "mode and owner of this file cannot be changed")
+        remedy = "write the value without keeping mode and owner (cp without -p)"
+        raise RefusedError("mode and owner of this file cannot be changed", remedy=remedy)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from fusefs.nodes.base import Caller, Ino
+from fusefs.nodes.base import Caller, Ino, RefusedError
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
 from fusefs.nodes.journal import Event, Journal
 from fusefs.nodes.streams import EventsFile
@@ -41,7 +41,10 @@ def test_a_refused_deletion_holds_back_the_next_ones_for_a_while(
     guard: DeletionGuard, clock: Clock
 ) -> None:
     guard.check(WEB, CALLER, b"rootfs")
-    assert guard.refuse(WEB, CALLER, b"info.json").errno == errno.EPERM
+    refusal = guard.refuse(WEB, CALLER, b"info.json")
+    assert isinstance(refusal, RefusedError)
+    assert (refusal.errno, refusal.filename) == (errno.EPERM, "info.json")
+    assert "rmdir" in refusal.remedy
     with pytest.raises(PermissionError):
         guard.check(WEB, CALLER, b"etc")
     clock.now += 5
