@@ -91,7 +91,10 @@ def encode(store: StoreOptions, mount: MountOptions) -> bytes:
 
 
 def _plain(options: StoreOptions | MountOptions) -> dict[str, Any]:
-    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    if isinstance(options, StoreOptions):
+        values = options._asdict()
+    else:
+        values = {field.name: getattr(options, field.name) for field in fields(options)}
     return {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }

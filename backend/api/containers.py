@@ -6,7 +6,6 @@ Durable steps and what a crash between them leaves: backend/LOCKING.md.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from backend.api import lookup
@@ -117,7 +116,7 @@ class Containers(Objects[Container]):
     def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Container:
         """Replace the flags as a whole."""
         new = dict(flags)
-        return self._change(reference, lambda container: replace(container, flags=new))
+        return self._change(reference, lambda container: container._replace(flags=new))
 
     def directory(self, reference: str) -> str:
         """Where its maker may keep files; made on demand."""
@@ -148,8 +147,7 @@ class Containers(Objects[Container]):
             writable=True,
             volatile=wanted.flags.get("Volatile") is True,
         )
-        container = replace(
-            wanted,
+        container = wanted._replace(
             uid_map=wanted.uid_map or layer.uid_map,
             gid_map=wanted.gid_map or layer.gid_map,
         )

@@ -3,7 +3,6 @@
 Used by: backend.api.{images,containers}. Knows nothing of: files.
 """
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -15,8 +14,7 @@ R = TypeVar("R", Image, Container)
 
 def with_item(record: R, key: str, data: bytes, digest: str = "") -> R:
     """*record* with the item in it; its digest is the SHA-256 of *data* unless given."""
-    return replace(
-        record,
+    return record._replace(
         big_data_names=tuple(dict.fromkeys((*record.big_data_names, key))),
         big_data_sizes=MappingProxyType({**record.big_data_sizes, key: len(data)}),
         big_data_digests=MappingProxyType(
@@ -29,8 +27,7 @@ def without_item(record: R, key: str) -> R:
     """*record* without the item."""
     sizes = {name: size for name, size in record.big_data_sizes.items() if name != key}
     found = {name: digest for name, digest in record.big_data_digests.items() if name != key}
-    return replace(
-        record,
+    return record._replace(
         big_data_names=tuple(name for name in record.big_data_names if name != key),
         big_data_sizes=MappingProxyType(sizes),
         big_data_digests=MappingProxyType(found),

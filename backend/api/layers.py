@@ -6,7 +6,6 @@ Durable steps and what a crash between them leaves: backend/LOCKING.md.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from backend.api import lookup
@@ -102,11 +101,11 @@ class Layers(Objects[Layer]):
     def _with_item(self, record: Layer, key: str, data: bytes, digest: str | None) -> Layer:
         del data, digest
         keys = tuple(dict.fromkeys((*record.big_data_names, key)))
-        return replace(record, big_data_names=keys)
+        return record._replace(big_data_names=keys)
 
     def _without_item(self, record: Layer, key: str) -> Layer:
         keys = tuple(known for known in record.big_data_names if known != key)
-        return replace(record, big_data_names=keys)
+        return record._replace(big_data_names=keys)
 
 
 def make_layer(
@@ -128,8 +127,7 @@ def make_layer(
     if shop.paths.image_store and not writable:
         raise ReadOnlyStoreError("the separate image store", remedy="make the layer writable")
     location = shop.stores.layers.files[volatile].path
-    layer = replace(
-        wanted,
+    layer = wanted._replace(
         created=gotime.now(),
         flags={**wanted.flags, "incomplete": True},
         location=location,
@@ -150,11 +148,11 @@ def make_layer(
         )
         if shop.options.sync == "filesystem" and not volatile:
             atomicfile.sync_filesystem(shop.paths.layers)
-        layer = replace(layer, flags=wanted.flags)
+        layer = layer._replace(flags=wanted.flags)
         tx.layers.put(layer)
         tx.layers.save()
     except BaseException:
-        remove_layer(shop, tx, replace(layer, flags={**layer.flags, "incomplete": True}))
+        remove_layer(shop, tx, layer._replace(flags={**layer.flags, "incomplete": True}))
         raise
     return layer
 
@@ -194,4 +192,4 @@ def _add_items(shop: Workshop, layer: Layer, items: Iterable[tuple[str, bytes]])
     for key, data in items:
         bigdata.write(os.path.join(shop.paths.layers, layer.id), key, data)
         keys.append(key)
-    return replace(layer, big_data_names=tuple(dict.fromkeys(keys))) if keys else layer
+    return layer._replace(big_data_names=tuple(dict.fromkeys(keys))) if keys else layer

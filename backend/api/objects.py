@@ -4,7 +4,6 @@ Used by: backend.api.{layers,images,containers}. Knows nothing of: creating and 
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from backend.api.lookup import find
@@ -176,4 +175,4 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _replaced(record: R, **changes: Any) -> R:
-    return cast(R, replace(cast(Any, record), **changes))
+    return cast(R, cast(Any, record)._replace(**changes))

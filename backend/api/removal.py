@@ -6,7 +6,6 @@ Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 
 from backend.api.workshop import Workshop, save_freeing
@@ -21,7 +20,7 @@ def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
     """Delete *layer*, mounted or not. Its files are erased when the locks have been given back."""
     take_down(shop, tx, layer.id)
     if not layer.incomplete:
-        layer = replace(layer, flags={**layer.flags, "incomplete": True})
+        layer = layer._replace(flags={**layer.flags, "incomplete": True})
         tx.layers.put(layer)
         save_freeing(tx.layers, content_of(shop, layer))
     driver, trash = shop.open_driver(), TrashDirectory(shop.trash_root)

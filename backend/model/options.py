@@ -7,12 +7,11 @@ Knows nothing of: where a value came from is kept as text only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOptions:
+class StoreOptions(NamedTuple):
     """Everything that decides which store is opened, and how.
 
     Paths are absolute; symlinks in them are kept. ``driver`` is "" where the graph root decides.
@@ -33,8 +32,8 @@ class StoreOptions:
     sync: str = "filesystem"
     lock_timeout: float = 60.0
     rootless: bool = False
-    pull_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pull_options: Mapping[str, str] = MappingProxyType({})
     root_auto_userns_user: str = ""
     auto_userns_min_size: int = 0
     auto_userns_max_size: int = 0
-    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[str, str] = MappingProxyType({})

@@ -1,6 +1,8 @@
 """The records of a store as frozen values (pure).
 
 Used by: everything above the codec. Knows nothing of: JSON, files, locks.
+Named tuples, always made with keywords: a listing pays for every import, and frozen dataclasses of
+this size cost a bare interpreter's start. ``record._replace(...)`` makes a changed copy.
 
 What the stored data means (source: containers/storage layers.go, images.go, containers.go):
 
@@ -21,9 +23,8 @@ extra_after           For each of them in turn the known member that it followed
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, NewType
+from typing import Any, Final, NamedTuple, NewType
 
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
@@ -34,8 +35,7 @@ ContainerID = NewType("ContainerID", str)
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(NamedTuple):
     """One entry of layers.json or volatile-layers.json."""
 
     id: LayerID
@@ -52,11 +52,11 @@ class Layer:
     compression: int = 0
     uidset: tuple[int, ...] = ()
     gidset: tuple[int, ...] = ()
-    flags: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    flags: Mapping[str, Any] = EMPTY
     uid_map: tuple[IDMap, ...] = ()
     gid_map: tuple[IDMap, ...] = ()
     big_data_names: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    extra: Mapping[str, Any] = EMPTY
     extra_after: tuple[str, ...] = ()
     # Derived, never written: which file the record came from, and whether it may be changed.
     location: str = ""
@@ -68,8 +68,7 @@ class Layer:
         return self.flags.get("incomplete") is True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(NamedTuple):
     """One entry of images.json. ``layer`` is the top layer; None for an image without layers."""
 
     id: ImageID
@@ -80,45 +79,43 @@ class Image:
     mapped_layers: tuple[LayerID, ...] = ()
     metadata: str = ""
     big_data_names: tuple[str, ...] = ()
-    big_data_sizes: Mapping[str, int] = field(default_factory=lambda: EMPTY)
-    big_data_digests: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    big_data_sizes: Mapping[str, int] = EMPTY
+    big_data_digests: Mapping[str, str] = EMPTY
     created: str = "0001-01-01T00:00:00Z"
-    flags: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
-    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    flags: Mapping[str, Any] = EMPTY
+    extra: Mapping[str, Any] = EMPTY
     extra_after: tuple[str, ...] = ()
     location: str = ""
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(NamedTuple):
     """One entry of containers.json or volatile-containers.json.
 
     ``image`` is "" for a container without an image; ``layer`` is its own writable layer.
     """
 
     id: ContainerID
+    layer: LayerID
     names: tuple[str, ...] = ()
     image: str = ""
-    layer: LayerID
     metadata: str = ""
     big_data_names: tuple[str, ...] = ()
-    big_data_sizes: Mapping[str, int] = field(default_factory=lambda: EMPTY)
-    big_data_digests: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    big_data_sizes: Mapping[str, int] = EMPTY
+    big_data_digests: Mapping[str, str] = EMPTY
     created: str = "0001-01-01T00:00:00Z"
     uid_map: tuple[IDMap, ...] = ()
     gid_map: tuple[IDMap, ...] = ()
-    flags: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
-    extra: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
+    flags: Mapping[str, Any] = EMPTY
+    extra: Mapping[str, Any] = EMPTY
     extra_after: tuple[str, ...] = ()
     location: str = ""
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(NamedTuple):
     """One entry of mountpoints.json: a hint, the kernel's mount table decides."""
 
     id: LayerID
     path: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which a record has no use for

@@ -7,7 +7,6 @@ Source of the rules: containers/storage images.go (load, recomputeDigests).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from backend.codec import recordfiles
 from backend.files.lockfile import HeldLock
@@ -43,7 +42,7 @@ class ImageWriter(NamedWriter[Image]):
         """As in NamedWriter; the new names lead the history, the last of them first."""
         renamed = super().rename(record, names)
         history = dict.fromkeys((*reversed(renamed.names), *renamed.names_history))
-        renamed = replace(renamed, names_history=tuple(history))
+        renamed = renamed._replace(names_history=tuple(history))
         self.put(renamed)
         return renamed
 
@@ -81,7 +80,7 @@ def with_digest(image: Image) -> Image:
         return image
     found = image.big_data_digests
     keys = sorted((key for key in found if key.startswith("manifest")), key=_manifest_first)
-    return replace(image, digest=found[keys[0]]) if keys else image
+    return image._replace(digest=found[keys[0]]) if keys else image
 
 
 def primary(paths: StorePaths, *, writable: bool, lock_seconds: float | None) -> ImageStore:

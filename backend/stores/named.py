@@ -6,7 +6,6 @@ Used by: backend.stores.{layers,images,containers}. Knows nothing of: files, loc
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
 from backend.errors import DuplicateNameError
@@ -71,7 +70,7 @@ def drop_repeated(records: Iterable[R]) -> tuple[list[R], set[str]]:
 
 def with_names(record: R, names: Iterable[str]) -> R:
     """The record with other names."""
-    return cast(R, replace(cast(Any, record), names=tuple(names)))
+    return cast(R, cast(Any, record)._replace(names=tuple(names)))
 
 
 def without_names(record: R, names: Collection[str]) -> R:

@@ -3,11 +3,10 @@
 Used by: records, drivers. Knows nothing of: subordinate ID files, the kernel.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class IDMap:
+class IDMap(NamedTuple):
     """One range: ``container_id + n`` inside is ``host_id + n`` outside, for n below ``size``."""
 
     container_id: int

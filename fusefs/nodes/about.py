@@ -3,7 +3,6 @@
 Used by: fusefs.nodes.root. Knows nothing of: nodes.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -30,13 +29,12 @@ def config_text(context: TreeContext) -> bytes:
     """Each option in effect, with the file, variable or flag that it came from."""
     options = context.store.options
     lines = []
-    for field in dataclasses.fields(options):
-        if field.name == "origins":
+    for name, value in options._asdict().items():
+        if name == "origins":
             continue
-        value = getattr(options, field.name)
         shown = document.line(list(value) if isinstance(value, tuple) else value).strip()
-        origin = options.origins.get(field.name, "default")
-        lines.append(field.name.encode() + b" = " + shown + f"  # {origin}\n".encode())
+        origin = options.origins.get(name, "default")
+        lines.append(name.encode() + b" = " + shown + f"  # {origin}\n".encode())
     return b"".join(lines)
 
 

@@ -1,7 +1,5 @@
 """Records as bytes: what the golden files do not hold."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +46,7 @@ def test_unknown_members_return_to_their_places() -> None:
         "last": "<",
     }
     assert recordfiles.LAYERS.encode([layer]) == data
-    named = recordfiles.LAYERS.encode([replace(layer, names=("n",))])
+    named = recordfiles.LAYERS.encode([layer._replace(names=("n",))])
     assert named.index(b"after-id") < named.index(b'"names"') < named.index(b"lower-layers")
 
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def options(graph: Path) -> StoreOptions:
 
 @pytest.fixture
 def read_only(options: StoreOptions) -> StoreOptions:
-    return replace(options, read_only=True)
+    return options._replace(read_only=True)
 
 
 @pytest.fixture
@@ -219,7 +218,7 @@ def test_records_of_an_additional_store_are_there_and_read_only(
     (more / "vfs-layers" / "layers.json").write_text("[" + record("x", '"names":["n"],') + "]")
     layers_json(graph, record("a"))
     before = tree(more)
-    with open_store(replace(options, driver_options=(f"vfs.imagestore={more}",))) as store:
+    with open_store(options._replace(driver_options=(f"vfs.imagestore={more}",))) as store:
         layers = store.snapshot().layers
         assert [(layer.id, layer.read_only) for layer in layers] == [("a", False), ("x", True)]
         with pytest.raises(ReadOnlyStoreError, match="layer x"):
@@ -253,7 +252,7 @@ def test_a_missing_root_is_refused_read_only(tmp_path: Path) -> None:
 def test_a_store_of_another_driver_is_refused(graph: Path, options: StoreOptions) -> None:
     layers_json(graph, record("a"))
     with pytest.raises(WrongDriverError, match="a store of vfs, not of overlay"):
-        open_store(replace(options, driver="overlay"))
+        open_store(options._replace(driver="overlay"))
 
 
 def test_two_drivers_without_a_choice_are_refused(graph: Path, options: StoreOptions) -> None:
@@ -262,7 +261,7 @@ def test_two_drivers_without_a_choice_are_refused(graph: Path, options: StoreOpt
     (graph / "overlay-layers" / "layers.json").write_text("[]")
     with pytest.raises(WrongDriverError, match="overlay, vfs"):
         open_store(options)
-    with open_store(replace(options, driver="vfs")) as store:
+    with open_store(options._replace(driver="vfs")) as store:
         assert store.paths.driver == "vfs"
 
 

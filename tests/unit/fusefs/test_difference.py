@@ -3,13 +3,12 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from backend import Container, Image, Layer, MountPoint, Problem, Snapshot
+from backend import Container, Image, Layer, MountPoint, Problem, Snapshot, StoreOptions
 from backend.model.records import ContainerID, ImageID
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable
 from drivers.ids import LayerID
@@ -62,7 +61,7 @@ class Shown:
 
     def __init__(self, records: Snapshot) -> None:
         self.records = records
-        self.options = _NoOptions()
+        self.options = StoreOptions(graph_root="/nowhere", run_root="/nowhere")
         self.driver = _NoDriver()
         context = TreeContext(store=self, content=self)  # type: ignore[arg-type]
         self.root = build_tree(context)
@@ -86,13 +85,6 @@ class _NoDriver:
         return True
 
 
-class _NoOptions:
-    graph_root = run_root = "/nowhere"
-    read_only = False
-    origins: ClassVar[dict[str, str]] = {}
-    __dataclass_fields__: ClassVar[dict[str, Any]] = {}
-
-
 def _walk(directory: Directory) -> Iterator[tuple[tuple[Ino, bytes], tuple[Ino, bytes]]]:
     for name in directory.names():
         child: Node = directory.child(name)
@@ -107,9 +99,9 @@ TOP = BASE[1].id
 STATES = {
     "nothing": snapshot(),
     "layers": snapshot(BASE),
-    "layer renamed": snapshot([replace(BASE[0], names=("other",)), BASE[1]]),
-    "layer with digest": snapshot([replace(BASE[0], diff_digest="sha256:" + "a" * 64), BASE[1]]),
-    "layer with data": snapshot([replace(BASE[0], big_data_names=("k/y",)), BASE[1]]),
+    "layer renamed": snapshot([BASE[0]._replace(names=("other",)), BASE[1]]),
+    "layer with digest": snapshot([BASE[0]._replace(diff_digest="sha256:" + "a" * 64), BASE[1]]),
+    "layer with data": snapshot([BASE[0]._replace(big_data_names=("k/y",)), BASE[1]]),
     "image": snapshot(BASE, [image(5, layer=TOP, names=("docker.io/a/b:1",))]),
     "image renamed": snapshot(BASE, [image(5, layer=TOP, names=("localhost/b:1", "odd"))]),
     "image dangling": snapshot(BASE, [image(5, layer=TOP, digest="sha256:" + "c" * 64)]),
@@ -193,7 +185,7 @@ def test_tables_that_did_not_change_are_not_looked_at() -> None:
 def test_one_change_among_ten_thousand_layers_is_found_quickly() -> None:
     records = [layer(number, names=(f"n{number}",)) for number in range(10_000)]
     old = snapshot(records)
-    new = snapshot([replace(records[0], metadata="x"), *records[1:], layer(10_000)])
+    new = snapshot([records[0]._replace(metadata="x"), *records[1:], layer(10_000)])
     start = time.process_time()
     found = difference(old, new)
     assert time.process_time() - start < 2.0

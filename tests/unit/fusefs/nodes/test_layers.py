@@ -177,13 +177,12 @@ def test_a_layer_whose_directory_is_gone_is_listed_and_says_so(tree: Tree, image
 
 
 def test_a_read_only_store_refuses_changes(tree: Tree, image: Image) -> None:
-    from dataclasses import replace
 
     from backend import open_store
     from fusefs.nodes.context import TreeContext
     from fusefs.nodes.root import build_tree
 
-    with open_store(replace(tree.store.options, read_only=True)) as store:
+    with open_store(tree.store.options._replace(read_only=True)) as store:
         context = TreeContext(store=store, content=tree.content)
         frozen = Tree(context, tree.content, build_tree(context))
         with pytest.raises(ReadOnlyStoreError):
