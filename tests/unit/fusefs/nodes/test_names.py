@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusefs.nodes import names
@@ -25,6 +25,7 @@ registries = st.sampled_from(
 versions = st.sampled_from([":latest", ":v1.0_2-x", "@sha256:" + "a" * 64, ":1@sha256:" + "b" * 64])
 
 
+@settings(deadline=None)
 @given(any_name)
 def test_any_name_survives_being_a_component(name: str) -> None:
     component = names.encode(name)
@@ -33,6 +34,7 @@ def test_any_name_survives_being_a_component(name: str) -> None:
     assert not re.search(rb"[\x00-\x1f\x7f/]", component)
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"\A[a-z][a-z0-9:.-]*\Z"))
 def test_a_reserved_name_is_written_otherwise_and_means_the_same(name: str) -> None:
     component = names.encode(name, reserved={name.encode()})
@@ -40,17 +42,20 @@ def test_a_reserved_name_is_written_otherwise_and_means_the_same(name: str) -> N
     assert names.decode(component) == name
 
 
+@settings(deadline=None)
 @given(any_component)
 def test_any_component_can_be_decoded(component: bytes) -> None:
     assert names.decode(names.encode(names.decode(component))) == names.decode(component)
 
 
+@settings(deadline=None)
 @given(any_name)
 def test_encoding_twice_is_needed_to_be_decoded_twice(name: str) -> None:
     once = names.encode(name)
     assert names.decode(names.encode(os.fsdecode(once))) == os.fsdecode(once)
 
 
+@settings(deadline=None)
 @given(st.lists(any_name.filter(lambda name: name.strip(" \t\r\n") == name and name), unique=True))
 def test_a_file_of_names_has_one_a_line(listed: list[str]) -> None:
     text = b"".join(names.encode_line(name) for name in listed)
@@ -62,6 +67,7 @@ def test_blank_lines_and_repetitions_are_no_names() -> None:
     assert names.decode_lines(b"a\n\n  b \r\na\n") == ("a", "b")
 
 
+@settings(deadline=None)
 @given(registries, st.lists(path_part, min_size=1, max_size=4), versions)
 def test_full_references_are_split_at_their_slashes(
     registry: str, path: list[str], version: str

@@ -3,7 +3,7 @@
 import json
 import os
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.protocol import Change, ChangeKind
@@ -35,6 +35,7 @@ def test_a_step_is_one_line() -> None:
     assert layer_steps(config([{"comment": "imported"}]), 1) == ["imported"]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 5))
 def test_no_configuration_whatever_makes_it_fail(configuration: bytes, layers: int) -> None:
     assert len(layer_steps(configuration, layers)) == layers
@@ -62,6 +63,7 @@ def test_removals_are_the_deletions_only() -> None:
     assert changes.removals(CHANGES) == b"D - /b\n"
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=20), unique=True))
 def test_any_path_survives_the_json(paths: list[bytes]) -> None:
     text = changes.as_json([Change(path, ChangeKind.ADD, "f") for path in paths])
@@ -69,6 +71,7 @@ def test_any_path_survives_the_json(paths: list[bytes]) -> None:
     assert read == sorted(paths)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=20), unique=True))
 def test_every_change_is_one_line_whatever_its_path(paths: list[bytes]) -> None:
     text = changes.as_text(Change(path, ChangeKind.ADD, "f") for path in paths)
