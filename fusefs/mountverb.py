@@ -3,6 +3,7 @@
 Used by: backend.cli.command, fusefs.mounthelper. Knows nothing of: what a session does.
 """
 
+import gc
 import os
 import re
 from dataclasses import replace
@@ -93,6 +94,7 @@ def start(store: StoreOptions, mount: MountOptions) -> int:
     if mount.foreground:
         from fusefs import session
 
+        gc.enable()
         return session.mount(store, mount, _nobody_waits)
     from fusefs import daemon
 

@@ -15,9 +15,12 @@ from backend.config.environment import ProcessEnvironment
 from backend.errors import ConfigError
 
 
-def read_settings(environment: ProcessEnvironment) -> Settings:
-    """Read and merge the configuration files that count for this process."""
-    return merge(_texts(environment))
+def read_settings(environment: ProcessEnvironment, *, default_files: bool = True) -> Settings:
+    """Read and merge the configuration files that count for this process.
+
+    Without *default_files* only those that variables name, which must be there and be right.
+    """
+    return merge(_texts(environment, default_files=default_files))
 
 
 def read_file(path: str) -> Settings:
@@ -25,11 +28,11 @@ def read_file(path: str) -> Settings:
     return merge([(path, _required(path, path))])
 
 
-def _texts(environment: ProcessEnvironment) -> Iterator[tuple[str, bytes]]:
+def _texts(environment: ProcessEnvironment, *, default_files: bool) -> Iterator[tuple[str, bytes]]:
     only = environment.get("CONTAINERS_STORAGE_CONF")
     if only:
         yield only, _required(only, "CONTAINERS_STORAGE_CONF")
-    else:
+    elif default_files:
         for path in _main_files(environment):
             text = _optional(path)
             if text is not None:

@@ -4,7 +4,8 @@ Used by: the command line, fusefs, callers of the library (as ``backend.config.l
 Knows nothing of: which files were read, whether a store is there.
 
 If one of graph root, run root, driver and driver options is given explicitly, files and variables
-tell nothing but a root that is missing (cli rules of the Go tool).
+tell nothing but a root that is missing (cli rules of the Go tool). If both roots are given, files
+that nobody named are not even read.
 """
 
 import os
@@ -74,7 +75,6 @@ def load_options(
         ConfigError: A file or variable cannot be used; ``origin`` names it.
     """
     environment = environment or process_environment()
-    settings = read_settings(environment)
     explicit = Explicit(
         graph_root=graph_root,
         run_root=run_root,
@@ -83,6 +83,8 @@ def load_options(
         driver_options=driver_options,
         transient=transient,
     )
+    default_files = not (graph_root and run_root)
+    settings = read_settings(environment, default_files=default_files)
     resolver = _Resolver(environment, settings, explicit)
     return resolver.options(read_only=read_only, lock_timeout=lock_timeout)
 

@@ -12,7 +12,7 @@ import pytest
 from backend import open_store
 from backend.cli.command import help_text
 from backend.config import load_options
-from fusefs.cli import VERBS
+from fusefs.verbs import VERBS
 from tests.support import process
 
 PROJECT = os.fspath(Path(__file__).parents[3])

@@ -137,11 +137,21 @@ def test_a_named_file_that_is_missing_is_an_error_that_names_both(
     assert name in raised.value.remedy
 
 
-def test_a_bad_file_is_an_error_even_if_flags_decide_all(machine: Machine) -> None:
-    bad = machine.write("etc/storage.conf", "[storage")
+def test_a_named_bad_file_is_an_error_even_if_flags_decide_all(machine: Machine) -> None:
+    bad = machine.write("bad.conf", "[storage")
+    environment = machine.environment(CONTAINERS_STORAGE_CONF=bad)
 
     with pytest.raises(ConfigError, match=bad):
-        load_options(graph_root="/g", run_root="/r", environment=machine.environment())
+        load_options(graph_root="/g", run_root="/r", environment=environment)
+
+
+def test_a_bad_file_that_has_nothing_to_say_is_in_nobodys_way(machine: Machine) -> None:
+    bad = machine.write("etc/storage.conf", "[storage")
+    environment = machine.environment()
+
+    assert load_options(graph_root="/g", run_root="/r", environment=environment).run_root == "/r"
+    with pytest.raises(ConfigError, match=bad):
+        load_options(graph_root="/g", environment=environment)
 
 
 def test_variables_win_over_files(machine: Machine) -> None:
