@@ -12,17 +12,18 @@ from drivers.ids import LayerID
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 maps = st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
-layers = st.builds(
-    Layer,
-    id=texts.filter(bool).map(LayerID),
-    names=st.lists(texts).map(tuple),
-    parent=st.none() | texts.filter(bool).map(LayerID),
-    metadata=texts,
-    diff_size=st.integers(-1, 2**40),
-    uidset=st.lists(st.integers(0, 2**32 - 1)).map(tuple),
-    flags=st.dictionaries(texts, st.booleans() | texts | st.integers(0, 2**53)),
-    uid_map=st.lists(maps.map(lambda m: IDMap(*m))).map(tuple),
-)
+layers = st.fixed_dictionaries(
+    {
+        "id": texts.filter(bool).map(LayerID),
+        "names": st.lists(texts).map(tuple),
+        "parent": st.none() | texts.filter(bool).map(LayerID),
+        "metadata": texts,
+        "diff_size": st.integers(-1, 2**40),
+        "uidset": st.lists(st.integers(0, 2**32 - 1)).map(tuple),
+        "flags": st.dictionaries(texts, st.booleans() | texts | st.integers(0, 2**53)),
+        "uid_map": st.lists(maps.map(lambda m: IDMap(*m))).map(tuple),
+    }
+).map(lambda members: Layer(**members))
 
 
 @given(st.lists(layers, max_size=4))
