@@ -112,7 +112,9 @@ class _Lock:
 
 def _new_lock(root: str) -> _Lock:
     for _ in range(_ATTEMPTS):
-        os.makedirs(root, 0o700, exist_ok=True)
+        # A peer may remove the empty root while makedirs looks whether it is there.
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(root, 0o700, exist_ok=True)
         lock = _take_lock(root, os.urandom(8).hex())
         if lock is not None:
             return lock
