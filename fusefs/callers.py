@@ -32,43 +32,32 @@ _EMPTY_PATH: Final[Mapping[str, Mapping[int, int]]] = {
 }
 _UTIMENSAT: Final[Mapping[str, int]] = {"x86_64": 280, "aarch64": 88}
 
-_LOOKS: Final = 50
-
 _MACHINE: Final = {"riscv64": "aarch64", "loongarch64": "aarch64"}.get(
     os.uname().machine, os.uname().machine
 )
 
 
-def names_a_path(thread: int) -> bool:
+def names_a_path(thread: int) -> bool | None:
     """Whether *thread*, which waits for our answer, is in a system call that walks a path.
 
-    False for our own threads (they walk to attach something), for threads that we cannot see
-    (another PID namespace) and on machines whose call numbers are not known here.
+    None while it is still on its way to sleep: ask again a little later. False for our own
+    threads (they walk to attach something), for threads that we cannot see (another PID namespace)
+    and on machines whose call numbers are not known here.
     """
     if not thread or os.path.exists(f"/proc/self/task/{thread}"):
         return False
-    words = _system_call(thread)
+    try:
+        with open(f"/proc/{thread}/syscall", "rb") as file:
+            words = file.read().split()
+    except OSError:
+        return False
+    if words == [b"running"]:
+        return None
     if len(words) < 7 or _MACHINE not in _BY_DESCRIPTOR:
         return False
     number, arguments = int(words[0]), [int(word, 16) for word in words[1:7]]
-    if number in _BY_DESCRIPTOR[_MACHINE]:
+    is_futimens = number == _UTIMENSAT[_MACHINE] and not arguments[1]
+    if is_futimens or number in _BY_DESCRIPTOR[_MACHINE]:
         return False
-    if number == _UTIMENSAT[_MACHINE] and not arguments[1]:
-        return False  # futimens: no path at all
     flags = _EMPTY_PATH[_MACHINE].get(number)
     return flags is None or not arguments[flags] & _AT_EMPTY_PATH
-
-
-def _system_call(thread: int) -> list[bytes]:
-    """Number, arguments and more; fewer words if it is in no system call or cannot be seen."""
-    words: list[bytes] = []
-    try:
-        for _ in range(_LOOKS):
-            with open(f"/proc/{thread}/syscall", "rb") as file:
-                words = file.read().split()
-            if words != [b"running"]:
-                break
-            os.sched_yield()  # it has sent its request and is about to sleep
-    except OSError:
-        return []
-    return words

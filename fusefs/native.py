@@ -41,6 +41,7 @@ from fusefs.options import MountOptions
 
 log: Final = logging.getLogger("storagefs")
 
+_LOOKS: Final = 50
 _ONCE: Final = 5.0
 """Seconds in which one caller is sent back at most once, and not at all after being served."""
 
@@ -115,7 +116,7 @@ class NativeMounts:
         """
         if not isinstance(node, ContentDirectory):
             return
-        if not locked and self._offers(node, caller):
+        if not locked and self._offers(node, caller) and await _came_by_path(caller):
             under_way = self._under_way.get(node.ino)
             if under_way is not None:
                 await under_way.wait()
@@ -136,10 +137,8 @@ class NativeMounts:
         now = time.monotonic()
         for key in [key for key, when in self._sent_back.items() if now - when > _ONCE]:
             del self._sent_back[key]
-        return (
-            (node.ino, caller.pid) not in self._sent_back
-            and names_a_path(caller.pid)
-            and not self._guard.is_held(node.key, caller)
+        return (node.ino, caller.pid) not in self._sent_back and not self._guard.is_held(
+            node.key, caller
         )
 
     async def _attach_once(self, node: ContentDirectory) -> None:
@@ -272,6 +271,16 @@ class NativeMounts:
         with self._lock:
             numbers = list(self._attached)
         return sorted(self._path_of(ino) for ino in numbers)
+
+
+async def _came_by_path(caller: Caller) -> bool:
+    """Whether the caller will walk its path again when it is told ESTALE."""
+    for _ in range(_LOOKS):
+        answer = names_a_path(caller.pid)
+        if answer is not None:
+            return answer
+        await trio.sleep(0.001)
+    return False
 
 
 def _targets() -> dict[int, str]:
