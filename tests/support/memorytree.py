@@ -323,11 +323,11 @@ def main() -> None:
         return Tree(root=root, refusals=journal, tasks=[die] if "die" in values else [])
 
     def ready() -> None:
-        print("ready", flush=True)
         if "child" in values:
             subprocess.Popen(["sleep", "20"])
         if "hang" in values:
             threading.Thread(target=lambda: trio.run(trio.sleep_forever)).start()
+        print("ready", flush=True)
 
     kind = Kind(
         source="/graph, root", read_only="ro" in values, allow_other="allow_other" in values
