@@ -1,6 +1,7 @@
 """The daemon dies by SIGKILL while its natively mounted content is written: nothing is lost."""
 
 import errno
+import os
 import subprocess
 import sys
 import time
@@ -127,14 +128,13 @@ def test_counts_are_repaired_but_not_those_of_others(mount_store: MountStore, go
 
 def test_callers_get_an_error_and_do_not_hang(mount_store: MountStore, go: GoTools) -> None:
     mounted = mount_store(go.roots, "native=off")
-    with (new_container(mounted, "web") / "srv" / "data").open("wb", buffering=0) as file:
-        file.write(b"x")
-        mounted.kill()
-        started = time.monotonic()
+    path = new_container(mounted, "web") / "srv" / "data"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    os.write(file, b"x")
+    mounted.kill()
+    started = time.monotonic()
+    for call in (lambda: os.write(file, b"y"), lambda: os.close(file), lambda: os.stat(path)):
         with pytest.raises(OSError) as refused:
-            (mounted.where / "version").read_text()
+            call()
         assert refused.value.errno in DEAD
-        with pytest.raises(OSError) as refused:
-            file.write(b"y")
-        assert refused.value.errno in DEAD
-        assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 2
