@@ -76,7 +76,7 @@ class NativeMounts:
         self._offload = offload
         self._enabled = enabled
         self._path_of = path_of
-        self._visible = trio.Event()
+        self._visible, self._begun = trio.Event(), trio.Event()
         self._device = ""
         self._root_id = 0  # stays 0 where nothing is to be attached
         # Touched in the loop only: who is being attached; whom we sent back or served, when.
@@ -99,7 +99,10 @@ class NativeMounts:
     async def run(self) -> None:
         """Once the tree is visible, offer native mounts and take idle ones away; never returns."""
         await self._visible.wait()
-        await self._offload.mounts(self._begin)
+        try:
+            await self._offload.mounts(self._begin)
+        finally:
+            self._begun.set()
         period = max(self._options.idle_seconds / 2, 0.05)
         while True:
             await trio.sleep(period)
@@ -116,6 +119,8 @@ class NativeMounts:
         """
         if not isinstance(node, ContentDirectory):
             return
+        if self._enabled and not locked:
+            await self._begun.wait()  # the very first request can be faster than we are
         if not locked and self._offers(node, caller) and await _came_by_path(caller):
             under_way = self._under_way.get(node.ino)
             if under_way is not None:
