@@ -37,6 +37,12 @@ def mount_options(flags: Mapping[str, Any]) -> Sequence[str]:
     return [str(option) for option in options]
 
 
+class PendingFile(EditableFile):
+    """A value of a container that is not bound yet. The file of the bound one replaces it."""
+
+    entry_timeout = 0.0
+
+
 class PendingDirectory(SyntheticDirectory):
     """A container that is not bound yet. It has the inode number that the container will have."""
 
@@ -113,7 +119,7 @@ class PendingDirectory(SyntheticDirectory):
         self._name, pending = found
         return pending
 
-    def _value(self, role: str) -> EditableFile:
+    def _value(self, role: str) -> PendingFile:
         read, write = self._forms()[role]
         value = Value(
             read=lambda: read(self._pending()),
@@ -121,7 +127,7 @@ class PendingDirectory(SyntheticDirectory):
             size=lambda: len(read(self._pending())),
             given_up=self._given_up,
         )
-        return EditableFile(node_ino("container", self._id, role), self._look, value)
+        return PendingFile(node_ino("container", self._id, role), self._look, value)
 
     def _forms(
         self,
