@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 from drivers.errors import StorageError
 
-Ids = Literal["host"]
-Symlinks = Literal["raw"]
+Ids = Literal["host", "container", "mounter"]
+Symlinks = Literal["raw", "rebase"]
 Native = Literal["auto", "off"]
 
 
@@ -32,6 +32,7 @@ class MountOptions:
     """Everything that decides how a tree is shown.
 
     ``where`` is an absolute path. ``idle_seconds`` and ``native_max`` limit native mounts.
+    ``ids`` says whose IDs own content, ``symlinks`` whether absolute ones stay in their view.
     ``store`` holds the options that choose the store, by their name.
     """
 
@@ -49,6 +50,11 @@ class MountOptions:
     debug: bool = False
     store: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    @property
+    def shows_as_stored(self) -> bool:
+        """Whether content looks as it does on disk: only then can kernel mounts carry it."""
+        return self.ids == "host" and self.symlinks == "raw"
+
 
 _FLAGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ro": {"read_only": True},
@@ -60,8 +66,8 @@ _FLAGS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "native": ("auto", "off"),
-    "ids": ("host",),
-    "symlinks": ("raw",),
+    "ids": ("host", "container", "mounter"),
+    "symlinks": ("raw", "rebase"),
 }
 _TEXTS: Final = ("log",)
 _NUMBERS: Final[Mapping[str, tuple[str, type[float] | type[int]]]] = {

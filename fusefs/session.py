@@ -5,6 +5,7 @@ mount is served (fusefs.serving), what stands in the tree (fusefs.nodes.root).
 """
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from fusefs.native import NativeMounts
 from fusefs.nodes.content import Content
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.guard import DeletionGuard
+from fusefs.nodes.identity import Looks
 from fusefs.nodes.journal import Journal
 from fusefs.nodes.root import build_tree
 from fusefs.options import MountOptions
@@ -86,13 +88,19 @@ class _Parts:
         self._held = HeldMounts(store, store.options.run_root)
         self._guard = DeletionGuard()
         can_mount = capability.can_mount()
-        self._native_wanted = can_mount and mount.native == "auto"
+        self._native_wanted = can_mount and mount.native == "auto" and mount.shows_as_stored
         self._content = Content(
             store,
             self._held,
             self._guard,
             can_mount=can_mount,
             read_only=mount.read_only,
+            looks=Looks(
+                ids=mount.ids,
+                rebase=mount.symlinks == "rebase",
+                uid=os.geteuid(),
+                gid=os.getegid(),
+            ),
         )
 
     def close(self) -> None:

@@ -25,3 +25,13 @@ def to_host(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:
         if entry.container_id <= identifier < entry.container_id + entry.size:
             return identifier - entry.container_id + entry.host_id
     return None
+
+
+def to_container(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:
+    """Return the container's ID for a host ID, or None where no range has it; see to_host."""
+    if not ranges:
+        return identifier
+    for entry in ranges:
+        if entry.host_id <= identifier < entry.host_id + entry.size:
+            return identifier - entry.host_id + entry.container_id
+    return None

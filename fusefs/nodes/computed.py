@@ -31,6 +31,7 @@ from fusefs.nodes.passthrough_view import View
 
 if TYPE_CHECKING:
     from backend.store import Store
+    from fusefs.nodes.identity import Owners
 
 _FRESH: Final = 1.0
 """Seconds for which the changes of a layer that may change are believed."""
@@ -58,7 +59,14 @@ def branches(changes: Iterable[Change]) -> Branch:
     return root
 
 
-def difference_node(store: "Store", layer: LayerID, ino: Ino, *, immutable: bool) -> Directory:
+def difference_node(
+    store: "Store",
+    layer: LayerID,
+    ino: Ino,
+    *,
+    immutable: bool,
+    owners: "Owners | None" = None,
+) -> Directory:
     """The difference of *layer* to its parent, computed when somebody looks into it."""
 
     def compute() -> Branch:
@@ -70,7 +78,7 @@ def difference_node(store: "Store", layer: LayerID, ino: Ino, *, immutable: bool
         flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
         return os.open(store.driver.diff_directory(layer), flags)
 
-    view = View(f"layer\0{layer}\0diff", open_root, immutable=immutable)
+    view = View(f"layer\0{layer}\0diff", open_root, immutable=immutable, owners=owners)
     return DifferenceRoot(view, ino, compute)
 
 

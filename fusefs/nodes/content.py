@@ -23,8 +23,8 @@ from drivers.linux import mount
 from fusefs.nodes import computed
 from fusefs.nodes.base import Attributes, Directory, Ino, node_ino
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
+from fusefs.nodes.identity import AS_STORED, Looks, Owners
 from fusefs.nodes.passthrough import RootDirectory, directory_node
-from fusefs.nodes.passthrough_node import attributes_of
 from fusefs.nodes.passthrough_view import View
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ class ContentDirectory(RootDirectory):
     def attributes(self) -> Attributes:
         """Attributes of the content's root, as far as they are known without opening it."""
         if self.view.is_open:
-            return attributes_of(self.status(), self.ino)
-        return Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o755, nlink=2)
+            return self.shown(self.status())
+        unknown = Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o755, nlink=2)
+        return self.view.shown(unknown)
 
 
 class Content:
@@ -92,8 +93,9 @@ class Content:
         *,
         can_mount: bool,
         read_only: bool = False,
+        looks: Looks = AS_STORED,
     ) -> None:
-        self._store, self._holder, self._guard = store, holder, guard
+        self._store, self._holder, self._guard, self._looks = store, holder, guard, looks
         self._can_mount, self._read_only = can_mount, read_only
         self.detach: Callable[[ObjectKey], None] = _nothing_attached
         """Takes native mounts of an object away (fusefs.native); MountedError if one is busy."""
@@ -109,23 +111,47 @@ class Content:
         ino = node_ino("layer", layer, "diff")
         if self._store.driver.name == "vfs":
             return computed.difference_node(
-                self._store, layer, ino, immutable=self._is_still(layer)
+                self._store,
+                layer,
+                ino,
+                immutable=self._is_still(layer),
+                owners=self._owners(layer),
             )
         source = Source(lambda: self._diff(layer), _nothing)
-        return self._directory(("layer", layer, "diff"), source, immutable=self._is_still(layer))
+        return self._directory(
+            ("layer", layer, "diff"),
+            source,
+            immutable=self._is_still(layer),
+            owners=self._owners(layer),
+        )
 
     def layer_rootfs(self, layer: LayerID) -> Directory:
         """Merged from the base up to here, read-only."""
         source = Source(lambda: self._store.driver.open_merged(layer), _nothing)
-        return self._directory(("layer", layer, "rootfs"), source, immutable=self._is_still(layer))
+        return self._directory(
+            ("layer", layer, "rootfs"),
+            source,
+            immutable=self._is_still(layer),
+            owners=self._owners(layer),
+            rebase=self._looks.rebase,
+        )
 
     def container_rootfs(self, container: ContainerID) -> Directory:
         """Merged and writable, through the container's own mount."""
         role = ("container", container, "rootfs")
         if self._read_only:
-            return self._directory(role, Source(lambda: self._frozen(container), _nothing))
-        source = Source(lambda: self._rootfs(container), lambda: self._holder.give_back(container))
-        return self._directory(role, source, writable=True)
+            source = Source(lambda: self._frozen(container), _nothing)
+        else:
+            source = Source(
+                lambda: self._rootfs(container), lambda: self._holder.give_back(container)
+            )
+        return self._directory(
+            role,
+            source,
+            writable=not self._read_only,
+            owners=self._container_owners(container),
+            rebase=self._looks.rebase,
+        )
 
     def container_userdata(self, container: ContainerID) -> Directory:
         """The container's own directory."""
@@ -175,6 +201,8 @@ class Content:
         *,
         writable: bool = False,
         immutable: bool = False,
+        owners: Owners | None = None,
+        rebase: bool = False,
     ) -> ContentDirectory:
         name, key = "\0".join(role), ObjectKey(role[0], role[1])
         with self._lock:
@@ -187,6 +215,8 @@ class Content:
                     immutable=immutable,
                     close_root=lambda: self._closed(name, source),
                     may_delete=lambda caller, entry: self._guard.check(key, caller, entry),
+                    owners=owners,
+                    rebase=rebase,
                 )
                 self._views[name] = view
         return ContentDirectory(view, node_ino(*role), key, source)
@@ -217,6 +247,18 @@ class Content:
         return directory_node(
             lambda: place(container), "container", container, role, writable=not self._read_only
         )
+
+    def _owners(self, layer: LayerID) -> Owners | None:
+        """How owners of a layer's files are shown."""
+        record = self._store.cached().layers.get(layer)
+        maps = (record.uid_map, record.gid_map) if record is not None else ((), ())
+        return self._looks.owners(*maps)
+
+    def _container_owners(self, container: ContainerID) -> Owners | None:
+        record = self._store.cached().containers.get(container)
+        if record is None or not (record.uid_map or record.gid_map):
+            return None if record is None else self._owners(record.layer)
+        return self._looks.owners(record.uid_map, record.gid_map)
 
     def _is_still(self, layer: LayerID) -> bool:
         """Whether nobody can change the layer: it is not the writable one of a container."""

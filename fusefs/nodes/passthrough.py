@@ -31,7 +31,7 @@ from fusefs.nodes.base import (
     refused,
 )
 from fusefs.nodes.passthrough_files import BackedFile, BackedLink, backing_flags
-from fusefs.nodes.passthrough_node import BackedNode, attributes_of, stale
+from fusefs.nodes.passthrough_node import BackedNode, stale
 from fusefs.nodes.passthrough_view import Descriptor, View
 
 _LONGEST_PATH: Final = 3800
@@ -140,7 +140,7 @@ class BackedDirectory(BackedNode, Directory):
 
     def create(self, name: bytes, mode: int, flags: int, caller: Caller) -> tuple[File, OpenFile]:
         """Make a regular file of the caller's and open it; open what somebody else just made."""
-        self.view.check_writable()
+        self.view.check_creation(caller)
         here = self.descriptor()
         wanted = backing_flags(flags) | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -158,21 +158,21 @@ class BackedDirectory(BackedNode, Directory):
 
     def make_directory(self, name: bytes, mode: int, caller: Caller) -> Node:
         """mkdir(2); a setgid directory hands its group and that bit on."""
-        self.view.check_writable()
+        self.view.check_creation(caller)
         with self.descriptor() as here:
             os.mkdir(name, mode & ~caller.umask, dir_fd=here)
         return self._made(name, stat.S_IFDIR | mode, caller)
 
     def make_link(self, name: bytes, target: bytes, caller: Caller) -> Node:
         """symlink(2)."""
-        self.view.check_writable()
+        self.view.check_creation(caller)
         with self.descriptor() as here:
             os.symlink(target, name, dir_fd=here)
         return self._made(name, stat.S_IFLNK, caller)
 
     def make_special(self, name: bytes, mode: int, rdev: int, caller: Caller) -> Node:
         """mknod(2)."""
-        self.view.check_writable()
+        self.view.check_creation(caller)
         with self.descriptor() as here:
             os.mknod(name, mode & ~caller.umask, rdev, dir_fd=here)
         return self._made(name, mode, caller)
@@ -203,9 +203,11 @@ class BackedDirectory(BackedNode, Directory):
         """Owner, group and permissions as if the caller itself had made it here."""
         with self.descriptor() as here:
             parent, child = os.fstat(here), os.fstat(made.fd)
-        gid = child.st_gid if parent.st_mode & stat.S_ISGID else caller.gid
-        if (child.st_uid, child.st_gid) != (caller.uid, gid):
-            os.chown(made.path, caller.uid, gid)
+        uid, gid = self.view.creator(caller)
+        if parent.st_mode & stat.S_ISGID:
+            gid = child.st_gid
+        if (child.st_uid, child.st_gid) != (uid, gid):
+            os.chown(made.path, uid, gid)
         if stat.S_ISLNK(mode) or self._has_default_acl():
             return
         wanted = stat.S_IMODE(mode) & ~caller.umask
@@ -335,5 +337,5 @@ class BackedListing(OpenDirectory):
             except FileNotFoundError:
                 continue
             node = adopt(name, status)
-            found.append(ListedEntry(position, name, node, attributes_of(status, node.ino)))
+            found.append(ListedEntry(position, name, node, node.shown(status)))
         return found

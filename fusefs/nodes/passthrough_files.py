@@ -4,10 +4,12 @@ Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view c
 """
 
 import os
+from dataclasses import replace
 from typing import Final
 
-from fusefs.nodes.base import Caller, File, Link, OpenFile
-from fusefs.nodes.passthrough_node import BackedNode
+from fusefs.nodes.base import Attributes, Caller, File, Link, OpenFile
+from fusefs.nodes.identity import RAW_TARGET, rebased
+from fusefs.nodes.passthrough_node import BackedNode, stale
 from fusefs.nodes.passthrough_view import Descriptor
 
 _PASSED_ON: Final = os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_SYNC | os.O_DSYNC | os.O_NOATIME
@@ -23,12 +25,36 @@ def backing_flags(flags: int) -> int:
 
 
 class BackedLink(BackedNode, Link):
-    """A symlink; its target is shown as stored and never followed by us."""
+    """A symlink; it is never followed by us. Its target is as stored, or stays in the view."""
 
     def target(self) -> bytes:
-        """The target as stored."""
+        """The target, rebased where the view wants that."""
+        stored = self._stored_target()
+        return rebased(stored, self._depth()) if self.view.rebase else stored
+
+    def shown(self, status: os.stat_result) -> Attributes:
+        """The size is that of the target as it is shown."""
+        shown = super().shown(status)
+        return replace(shown, size=len(self.target())) if self.view.rebase else shown
+
+    def xattr(self, name: bytes) -> bytes:
+        """One of its own, or the target as stored where another one is shown."""
+        if self.view.rebase and name == RAW_TARGET:
+            return self._stored_target()
+        return super().xattr(name)
+
+    def _stored_target(self) -> bytes:
         with self.reach() as fd:
             return os.readlink(b"", dir_fd=fd)
+
+    def _depth(self) -> int:
+        """How many directories are between it and the root of the view, which has no place."""
+        if not self.places:
+            raise stale()
+        depth, parent = 0, self.places[0][0]
+        while parent.places:
+            depth, parent = depth + 1, parent.places[0][0]
+        return depth
 
 
 class BackedFile(BackedNode, File):

@@ -124,7 +124,11 @@ class BackedNode(Node):
 
     def attributes(self) -> Attributes:
         """Attributes of the backing file."""
-        return attributes_of(self.status(), self.ino)
+        return self.shown(self.status())
+
+    def shown(self, status: os.stat_result) -> Attributes:
+        """What the tree shows for the *status* of the backing file."""
+        return self.view.shown(attributes_of(status, self.ino))
 
     def set_attributes(self, change: AttributeChange, caller: Caller) -> Attributes:
         """Change the backing file, by descriptor; who may was the kernel's decision."""
@@ -132,8 +136,7 @@ class BackedNode(Node):
         self.view.check_writable()
         held = self.reach()
         if change.uid is not None or change.gid is not None:
-            uid = -1 if change.uid is None else change.uid
-            os.chown(held.path, uid, -1 if change.gid is None else change.gid)
+            self._chown(held, change.uid, change.gid)
         if change.mode is not None:
             os.chmod(held.path, stat.S_IMODE(change.mode))
         if change.size is not None:
@@ -143,7 +146,14 @@ class BackedNode(Node):
             atime = now.st_atime_ns if change.atime_ns is None else change.atime_ns
             mtime = now.st_mtime_ns if change.mtime_ns is None else change.mtime_ns
             os.utime(held.path, ns=(atime, mtime))
-        return attributes_of(os.fstat(held.fd), self.ino)
+        return self.shown(os.fstat(held.fd))
+
+    def _chown(self, held: Descriptor, uid: int | None, gid: int | None) -> None:
+        owners = self.view.owners
+        if owners is None:
+            os.chown(held.path, -1 if uid is None else uid, -1 if gid is None else gid)
+        else:
+            os.chown(held.path, *owners.stored(uid, gid))
 
     def xattr_names(self) -> Sequence[bytes]:
         """The file's own attributes."""

@@ -19,9 +19,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from fusefs.nodes.base import LONG, Caller, Ino
+from fusefs.nodes.base import LONG, Attributes, Caller, Ino
 
 if TYPE_CHECKING:
+    from fusefs.nodes.identity import Owners
     from fusefs.nodes.passthrough_node import BackedNode
 
 _BELOW_TOP_BIT: Final = (1 << 63) - 1
@@ -96,7 +97,8 @@ class View:
     """One tree. Thread-safe; its root is opened at first use and may be closed and opened again.
 
     ``immutable`` content cannot be changed by anyone: the kernel may keep it for a day. Other
-    content can change without our knowledge, so it is looked at again after a second.
+    content can change without our knowledge, so it is looked at again after a second. Without
+    ``owners`` files belong to whom they belong on disk; ``rebase`` keeps symlinks in the view.
     """
 
     def __init__(
@@ -109,8 +111,11 @@ class View:
         close_root: Callable[[], None] | None = None,
         may_delete: Callable[[Caller, bytes], None] | None = None,
         descriptors: Descriptors = SHARED,
+        owners: "Owners | None" = None,
+        rebase: bool = False,
     ) -> None:
         self.key = key
+        self.owners, self.rebase = owners, rebase
         self.writable = writable
         self.immutable = immutable
         self.timeout = LONG if immutable else 1.0
@@ -189,6 +194,21 @@ class View:
         """EROFS where nothing may be changed."""
         if not self.writable:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def check_creation(self, caller: Caller) -> None:
+        """EROFS, or EOVERFLOW if what *caller* makes could belong to nobody."""
+        self.check_writable()
+        self.creator(caller)
+
+    def creator(self, caller: Caller) -> tuple[int, int]:
+        """Owner and group, on disk, of what *caller* makes."""
+        if self.owners is None:
+            return caller.uid, caller.gid
+        return self.owners.creator(caller.uid, caller.gid)
+
+    def shown(self, attributes: Attributes) -> Attributes:
+        """Attributes of a file on disk as they are in the tree."""
+        return attributes if self.owners is None else self.owners.shown(attributes)
 
     def check_deletion(self, caller: Caller, name: bytes) -> None:
         """EROFS, or whatever ``may_delete`` raises for *caller*."""

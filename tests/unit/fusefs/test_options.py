@@ -52,7 +52,7 @@ def test_options_that_choose_the_store_are_kept_for_the_command_line() -> None:
     [
         "nonsense",
         "native=perhaps",
-        "ids=container",
+        "ids=nobody",
         "native",
         "ro=1",
         "idle=soon",
