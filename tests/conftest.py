@@ -140,21 +140,33 @@ def go_vfs(roots: Roots) -> GoTools:
 
 
 @pytest.fixture(scope="session")
-def debian_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
+def debian_content(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The store of tests.support.debian to make others from; nothing is ever mounted in it.
+
+    A driver bind-mounts its home, and the kernel makes no hard links out of a mount.
+    """
+    content = tmp_path_factory.mktemp("content") / "graph"
+    debian.copy_store(content)
+    yield content
+    _erase(content)
+
+
+@pytest.fixture(scope="session")
+def debian_store(debian_content: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
     """A store with the images of tests.support.debian, shared by a run: leave it as it was."""
     with _roots(tmp_path_factory.mktemp("debian"), tmp_path_factory) as roots:
-        debian.copy_store(roots.graph)
+        debian.link_store(debian_content, roots.graph)
         yield roots
     _erase(roots.graph)
 
 
 @pytest.fixture
-def debian_roots(roots: Roots, debian_store: Roots) -> Iterator[Roots]:
+def debian_roots(roots: Roots, debian_content: Path) -> Iterator[Roots]:
     """A store with the images of tests.support.debian, the test's own.
 
-    The content of its layers is that of debian_store, hard linked: nothing may write to it.
+    The content of its layers is that of debian_content, hard linked: nothing may write to it.
     """
-    debian.link_store(debian_store.graph, roots.graph)
+    debian.link_store(debian_content, roots.graph)
     yield roots
     mounttable.unmount_below(roots.graph)
     _erase(roots.graph)
