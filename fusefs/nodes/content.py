@@ -149,7 +149,7 @@ class Content:
             role,
             source,
             writable=not self._read_only,
-            owners=self._container_owners(container),
+            owners=self._owners(self._layer_of(container)),
             rebase=self._looks.rebase,
         )
 
@@ -249,16 +249,19 @@ class Content:
         )
 
     def _owners(self, layer: LayerID) -> Owners | None:
-        """How owners of a layer's files are shown."""
-        record = self._store.cached().layers.get(layer)
-        maps = (record.uid_map, record.gid_map) if record is not None else ((), ())
-        return self._looks.owners(*maps)
+        """How owners of a layer's files are shown: by its own maps, or by its container's."""
+        snapshot = self._store.cached()
+        record = snapshot.layers.get(layer)
+        if record is not None and (record.uid_map or record.gid_map):
+            return self._looks.owners(record.uid_map, record.gid_map)
+        user = snapshot.containers.by_layer.get(layer)
+        if user is None:
+            return self._looks.owners((), ())
+        return self._looks.owners(user.uid_map, user.gid_map, shifted=True)
 
-    def _container_owners(self, container: ContainerID) -> Owners | None:
+    def _layer_of(self, container: ContainerID) -> LayerID:
         record = self._store.cached().containers.get(container)
-        if record is None or not (record.uid_map or record.gid_map):
-            return None if record is None else self._owners(record.layer)
-        return self._looks.owners(record.uid_map, record.gid_map)
+        return LayerID("") if record is None else record.layer
 
     def _is_still(self, layer: LayerID) -> bool:
         """Whether nobody can change the layer: it is not the writable one of a container."""

@@ -39,20 +39,29 @@ class Owners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Contained:
-    """Owners as the container sees them."""
+    """Owners as the container sees them.
+
+    ``shifted`` content is below the container unmapped, as images have it, unless the kernel maps
+    it: an ID without a range is then the container's already.
+    """
 
     uid_map: tuple[IDMap, ...]
     gid_map: tuple[IDMap, ...]
+    shifted: bool = False
 
     def shown(self, attributes: Attributes) -> Attributes:
         """IDs of the container; nobody's where it has none."""
-        uid = to_container(attributes.uid, self.uid_map)
-        gid = to_container(attributes.gid, self.gid_map)
         return replace(
             attributes,
-            uid=OVERFLOW_ID if uid is None else uid,
-            gid=OVERFLOW_ID if gid is None else gid,
+            uid=self._inside(attributes.uid, self.uid_map),
+            gid=self._inside(attributes.gid, self.gid_map),
         )
+
+    def _inside(self, identifier: int, ranges: tuple[IDMap, ...]) -> int:
+        found = to_container(identifier, ranges)
+        if found is not None:
+            return found
+        return identifier if self.shifted else OVERFLOW_ID
 
     def creator(self, uid: int, gid: int) -> tuple[int, int]:
         """What the caller's IDs mean inside."""
@@ -100,13 +109,15 @@ class Looks:
     uid: int = 0
     gid: int = 0
 
-    def owners(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> Owners | None:
+    def owners(
+        self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...], *, shifted: bool = False
+    ) -> Owners | None:
         """How owners are translated in a view of content with these maps; None: not at all."""
         if self.ids == "mounter":
             maker = _root(uid_map, self.uid), _root(gid_map, self.gid)
             return Mine(self.uid, self.gid, maker)
         if self.ids == "container" and (uid_map or gid_map):
-            return Contained(uid_map, gid_map)
+            return Contained(uid_map, gid_map, shifted)
         return None
 
 
