@@ -40,9 +40,14 @@ class Difference:
 
     events: tuple[Event, ...] = ()
     entries: tuple[Entry, ...] = ()
-    """Names that are new, gone, or lead elsewhere."""
+    """Names that may lead elsewhere now. The kernel keeps no name that was not there, and telling
+    it about one that it has just learnt would detach what is mounted below: so new directories of
+    objects are not among them."""
     deleted: tuple[tuple[Ino, bytes, Ino], ...] = ()
     """Directories of objects that are gone: where they were, their name, their own number."""
+    replaced: tuple[tuple[Ino, bytes, Ino], ...] = ()
+    """Names that were an object's directory and are another's: where, the name, its new number.
+    The kernel must forget them unless it has met the new one."""
     inodes: tuple[Ino, ...] = ()
     """Nodes whose attributes or content changed."""
 
@@ -84,14 +89,15 @@ def difference(old: Snapshot, new: Snapshot) -> Difference:
     deleted = (
         *((LAYERS, layer_component(r.id), node_ino("layer", r.id)) for r in layers.deleted),
         *((IMAGES_BY_ID, encode(r.id), node_ino("image", r.id)) for r in images.deleted),
-        *_deleted_containers(old, containers),
+        *_deleted_containers(old, new, containers),
     )
     inodes = (
         *(node_ino("layer", record.id) for _, record in layers.changed),
         *(node_ino("image", record.id) for _, record in images.changed),
         *(node_ino("container", record.id) for _, record in containers.changed),
     )
-    return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, inodes)
+    replaced = tuple(_replaced_containers(old, new))
+    return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, replaced, inodes)
 
 
 def _compare(old: Table[R], new: Table[R]) -> _Changes[R]:
@@ -159,10 +165,8 @@ def _problem_events(old: Snapshot, new: Snapshot) -> Iterator[Event]:
 
 def _layer_entries(old: Snapshot, new: Snapshot, changes: _Changes[Layer]) -> Iterator[Entry]:
     for layer in (*changes.created, *changes.deleted):
-        component = layer_component(layer.id)
-        yield LAYERS, component
         if layer.parent:
-            yield node_ino("layer", layer.parent, "children"), component
+            yield node_ino("layer", layer.parent, "children"), layer_component(layer.id)
     for before, after in changes.changed:
         yield from _items("layer", before, after)
     yield from _layer_names(old.layers, new.layers, changes)
@@ -196,7 +200,6 @@ def _digests(layer: Layer) -> Iterator[str]:
 def _image_entries(old: Snapshot, new: Snapshot, changes: _Changes[Image]) -> Iterator[Entry]:
     for snapshot, images in ((new, changes.created), (old, changes.deleted)):
         for image in images:
-            yield IMAGES_BY_ID, encode(image.id)
             yield from _image_and_layers(snapshot, image)
     for before, after in changes.changed:
         yield from _items("image", before, after)
@@ -235,7 +238,9 @@ def _container_entries(
     if old.containers is new.containers:
         return
     before, after = container_names(old.containers), container_names(new.containers)
-    yield from _links(CONTAINERS, before.directories, after.directories)
+    for name, identifier in before.directories.items():
+        if identifier in new.containers and name not in after.directories:
+            yield CONTAINERS, name
     yield from _links(CONTAINERS, before.aliases, after.aliases)
     by_id = listing_ino(CONTAINERS, "by-id")
     yield from _links(by_id, links_by_id(old.containers), links_by_id(new.containers))
@@ -251,12 +256,21 @@ def _container_entries(
         yield from ((directory, name) for name in _WHAT_A_CONTAINER_STANDS_ON)
 
 
+def _replaced_containers(old: Snapshot, new: Snapshot) -> Iterator[tuple[Ino, bytes, Ino]]:
+    if old.containers is new.containers:
+        return
+    before = container_names(old.containers).directories
+    for name, identifier in container_names(new.containers).directories.items():
+        if before.get(name, identifier) != identifier:
+            yield CONTAINERS, name, node_ino("container", identifier)
+
+
 def _deleted_containers(
-    old: Snapshot, changes: _Changes[Container]
+    old: Snapshot, new: Snapshot, changes: _Changes[Container]
 ) -> Iterator[tuple[Ino, bytes, Ino]]:
     for container in changes.deleted:
         component = container_names(old.containers).place.get(container.id)
-        if component is not None:
+        if component is not None and component not in container_names(new.containers).directories:
             yield CONTAINERS, component, node_ino("container", container.id)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from filelock import FileLock, Timeout
 
+from backend.errors import UnknownObjectError
 from backend.model.records import ContainerID
 from drivers.errors import StorageError
 from drivers.ids import LayerID
@@ -114,6 +115,8 @@ class HeldMounts:
             self._save()
         try:
             self._store.mounts.unmount(layer)
+        except UnknownObjectError:
+            return  # somebody deleted the container, and its count with it
         except (OSError, StorageError) as problem:
             log.warning("mount of container %s: %s", container, problem)
 

@@ -121,7 +121,7 @@ class NativeMounts:
             return
         if self._enabled and not locked:
             await self._begun.wait()  # the very first request can be faster than we are
-        if not locked and self._offers(node, caller) and await _came_by_path(caller):
+        if not locked and await self._offers(node, caller) and await _came_by_path(caller):
             under_way = self._under_way.get(node.ino)
             if under_way is not None:
                 await under_way.wait()
@@ -130,21 +130,21 @@ class NativeMounts:
             if node.ino in self._attached:
                 self._sent_back[node.ino, caller.pid] = time.monotonic()
                 raise pyfuse3.FUSEError(errno.ESTALE)
-        if self._enabled and node.ino not in self._attached:
+        if self._enabled:
             self._sent_back[node.ino, caller.pid] = time.monotonic()
         if not node.view.is_open:
             await self._offload.records(node.view.root)
 
-    def _offers(self, node: ContentDirectory, caller: Caller) -> bool:
-        """Whether *caller* is to cross over to a native mount that is not there yet."""
-        if not self._root_id or self._closing or node.ino in self._attached:
+    async def _offers(self, node: ContentDirectory, caller: Caller) -> bool:
+        """Whether *caller* is to cross over to a native mount that is not there (any more)."""
+        if not self._root_id or self._closing:
             return False
         now = time.monotonic()
         for key in [key for key, when in self._sent_back.items() if now - when > _ONCE]:
             del self._sent_back[key]
-        return (node.ino, caller.pid) not in self._sent_back and not self._guard.is_held(
-            node.key, caller
-        )
+        if (node.ino, caller.pid) in self._sent_back or self._guard.is_held(node.key, caller):
+            return False
+        return node.ino not in self._attached or await self._offload.mounts(self._is_lost, node.ino)
 
     async def _attach_once(self, node: ContentDirectory) -> None:
         event = self._under_way[node.ino] = trio.Event()
@@ -171,7 +171,22 @@ class NativeMounts:
             mount.make_private(where)
             self._root_id = found.id
 
+    def _is_lost(self, ino: Ino) -> bool:
+        """Whether the mount that we attached there was taken away by somebody else."""
+        with self._lock:
+            one = self._attached.get(ino)
+        return one is None or one.mount_id not in _targets()
+
     def _attach(self, node: ContentDirectory, path: str) -> None:
+        with self._lock:
+            lost = self._attached.pop(node.ino, None)
+        try:
+            self._attach_anew(node, path)
+        finally:
+            if lost is not None:  # only now: in between, nobody may find the content unused
+                lost.give_back()
+
+    def _attach_anew(self, node: ContentDirectory, path: str) -> None:
         self._make_room()
         fd = node.source.open()
         try:

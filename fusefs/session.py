@@ -4,12 +4,14 @@ Used by: fusefs.mountverb (foreground) and fusefs.daemon. Knows nothing of: sing
 mount is served (fusefs.serving), what stands in the tree (fusefs.nodes.root).
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from backend.config import process_environment
+from backend.errors import MountedError
 from backend.model.options import StoreOptions
 from backend.model.snapshot import Snapshot
 from backend.store import Store, open_store
@@ -22,9 +24,9 @@ from fusefs.heldmounts import HeldMounts
 from fusefs.native import NativeMounts
 from fusefs.nodes.content import Content
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.guard import DeletionGuard
+from fusefs.nodes.guard import DeletionGuard, ObjectKey
 from fusefs.nodes.identity import Looks
-from fusefs.nodes.journal import Journal
+from fusefs.nodes.journal import Event, Journal
 from fusefs.nodes.root import build_tree
 from fusefs.options import MountOptions
 from fusefs.serving import Bridges, Place, ServingError, Tree, serve
@@ -127,7 +129,7 @@ class _Parts:
             guard=self._guard,
             attached=self._native.attached,
         )
-        self._notifier = bridges.notifier
+        self._notifier, self._path_of = bridges.notifier, bridges.path_of
         watcher = Watcher(store, bridges.offload, self._changed)
         journal.listen(bridges.polls_due)
         return Tree(
@@ -148,9 +150,20 @@ class _Parts:
             self._notifier.entry_changed(parent, name)
         for parent, name, ino in found.deleted:
             self._notifier.entry_deleted(parent, name, ino)
+        for parent, name, ino in found.replaced:
+            if os.path.basename(self._path_of(ino)) != os.fsdecode(name):
+                self._notifier.entry_changed(parent, name)
         for ino in found.inodes:
             self._notifier.inode_changed(ino)
+        self._let_go(found.events)
         self._context.tell(found.events)
+
+    def _let_go(self, events: Iterable[Event]) -> None:
+        """Hold nothing for what others deleted. What is still in use goes when it is idle."""
+        for event in events:
+            if event.event == "deleted" and event.kind in {"layer", "container"}:
+                with contextlib.suppress(MountedError):
+                    self._content.withdraw(ObjectKey(event.kind, event.id))
 
     def _detach(self) -> None:
         """Native mounts first: they keep the tree from being unmounted."""

@@ -1,11 +1,13 @@
 """What people and their tools do to the mounted tree, step after step without a pause."""
 
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.support import smallstore
+from backend import open_store
+from tests.support import mounttable, smallstore, wait
 from tests.support.gotools import Roots
 from tests.support.mounted import Mounted
 
@@ -42,3 +44,58 @@ def test_values_written_before_a_container_exists_are_there_when_it_does(tree: M
             rmdir containers/{name}""",
         )
         assert shown == f"kept\n{name}\n1\n"
+
+
+def carried(tree: Mounted) -> set[str]:
+    """Paths in the tree that carry a native mount."""
+    top = f"{tree.where}/"
+    return {
+        m.target.removeprefix(top) for m in mounttable.below(tree.where) if m.target != top[:-1]
+    }
+
+
+MADE: dict[str, tuple[str, str]] = {
+    "made": ("mkdir images/localhost/small:1/containers/new", "new"),
+    "bound": (
+        "mkdir containers/new; ln -s ../../images/localhost/small:1 containers/new/image",
+        "new",
+    ),
+    "renamed": ("cat containers/web/rootfs/one; mv containers/web containers/shop", "shop"),
+    "made again": ("rmdir containers/web; mkdir images/localhost/small:1/containers/web", "web"),
+}
+
+
+@pytest.mark.parametrize("how", MADE)
+def test_a_native_mount_outlasts_the_news_of_what_was_done_before(tree: Mounted, how: str) -> None:
+    script, name = MADE[how]
+    inside = tree.where / "containers" / name / "rootfs"
+    shell(tree, f"{script}; cat containers/{name}/rootfs/one")
+    with subprocess.Popen(["sleep", "60"], cwd=inside) as user:
+        try:
+            time.sleep(0.6)
+            assert carried(tree) == {f"containers/{name}/rootfs"}
+            with pytest.raises(OSError, match="busy"):
+                inside.parent.rmdir()
+        finally:
+            user.kill()
+    inside.parent.rmdir()
+
+
+def test_a_native_mount_that_somebody_took_away_comes_back(tree: Mounted) -> None:
+    shell(tree, "cat containers/web/rootfs/one; umount containers/web/rootfs")
+    assert carried(tree) == set()
+    shell(tree, "ls containers/web/rootfs")
+    assert carried(tree) == {"containers/web/rootfs"}
+    assert shell(tree, "cat containers/web/mount-count") == "1\n"
+
+
+def test_nothing_is_held_for_a_container_that_others_deleted(tree: Mounted) -> None:
+    shell(tree, "cat containers/web/rootfs/one")
+    with open_store(smallstore.options(tree.roots)) as store:
+        store.mounts.unmount("web", force=True)
+        store.containers.delete("web")
+    wait.until(lambda: not carried(tree), 5, "the mount goes with the container")
+    wait.until(lambda: '"native_mounts": []' in shell(tree, "cat status"), 5, "and is forgotten")
+    assert tree.stop() == 0
+    assert "WARNING" not in tree.log_text()
+    assert "not known" not in tree.log_text()

@@ -128,7 +128,8 @@ STATES = {
 def test_the_kernel_forgets_every_name_that_leads_elsewhere(before: str, after: str) -> None:
     old, new = Shown(STATES[before]).entries(), Shown(STATES[after]).entries()
     found = difference(STATES[before], STATES[after])
-    told = {*found.entries, *((parent, name) for parent, name, _ in found.deleted)}
+    numbered = (*found.deleted, *found.replaced)
+    told = {*found.entries, *((parent, name) for parent, name, _ in numbered)}
     directories = {parent for parent, _ in old} & {parent for parent, _ in new}
     for entry in old:
         # What is in a directory that is gone cannot be reached: its own name was forgotten.
@@ -168,6 +169,20 @@ def test_a_deleted_directory_is_named_with_its_number() -> None:
     found = difference(STATES["container"], STATES["nothing"])
     assert (node_ino("containers"), b"web", node_ino("container", f"{7:064x}")) in found.deleted
     assert (node_ino("layers"), os.fsencode(TOP), node_ino("layer", TOP)) in found.deleted
+
+
+def test_a_new_directory_is_not_named_because_the_kernel_may_have_mounts_in_it() -> None:
+    created = difference(STATES["nothing"], STATES["container"])
+    renamed = difference(STATES["container"], STATES["container renamed"])
+    remade = snapshot(BASE, [], [container(8, names=("web",))])
+    replaced = difference(STATES["container"], remade)
+    containers = node_ino("containers")
+    told = {*created.entries, *renamed.entries, *replaced.entries}
+
+    assert (containers, b"web") in renamed.entries
+    assert (containers, b"web") not in {*created.entries, *replaced.entries}
+    assert (node_ino("layers"), os.fsencode(TOP)) not in told
+    assert (containers, b"web", node_ino("container", f"{8:064x}")) in replaced.replaced
 
 
 def test_tables_that_did_not_change_are_not_looked_at() -> None:
