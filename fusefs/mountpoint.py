@@ -34,7 +34,9 @@ class MountPointError(StorageError):
 def claimed(where: str, run_root: str) -> Iterator[None]:
     """Hold the right to mount on *where*; MountPointError if another daemon has it.
 
-    Where the run root cannot be written nothing is held: the kernel's table still guards.
+    To be held until the mount is visible, and no longer: after a lazy unmount a daemon may serve
+    its last users for days. Where the run root cannot be written nothing is held: the kernel's
+    table still guards.
     """
     directory = os.path.join(run_root, "storagefs")
     key = sha256(os.fsencode(where)).hexdigest()[:16]
@@ -45,7 +47,7 @@ def claimed(where: str, run_root: str) -> Iterator[None]:
             held.enter_context(lock.acquire(blocking=False))
         except filelock.Timeout:
             raise MountPointError(
-                where, "another storagefs serves it", remedy=f"storagefs umount {where}"
+                where, "another storagefs is just mounting on it", remedy="wait for that one"
             ) from None
         except OSError as failure:
             if failure.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -61,10 +63,11 @@ def check(where: str, *, roots: tuple[str, ...], nonempty: bool) -> None:
     """
     entry = mountinfo.at(where)
     if entry is not None and entry.fstype.startswith("fuse"):
+        verb = "storagefs umount" if entry.fstype == FSTYPE else "umount"
         raise MountPointError(
             where,
             f"busy: {entry.source} ({entry.fstype}) is mounted there",
-            remedy=f"umount {where}  (umount -l if its server is dead)",
+            remedy=f"{verb} {where}  (with -l if its server is dead)",
         )
     try:
         place = os.path.realpath(where)

@@ -45,7 +45,8 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
     wrong before that.
     """
     logs.configure(mount.log, foreground=mount.foreground, debug=mount.debug)
-    with open_store(options) as store, mountpoint.claimed(mount.where, options.run_root):
+    with open_store(options) as store, contextlib.ExitStack() as claim:
+        claim.enter_context(mountpoint.claimed(mount.where, options.run_root))
         _recover(store)
         roots = (options.graph_root, options.run_root)
         mountpoint.check(mount.where, roots=roots, nonempty=mount.nonempty)
@@ -54,11 +55,16 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
             read_only=mount.read_only,
             allow_other=mount.allow_other,
         )
+
+        def visible() -> None:
+            claim.close()  # from now on the kernel's table says who has the place
+            ready()
+
         place = Place(
             where=mount.where,
             graph_root=options.graph_root,
             kind=kind,
-            ready=ready,
+            ready=visible,
             notify_socket=process_environment().notify_socket,
         )
         parts = _Parts(store, mount)

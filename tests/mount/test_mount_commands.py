@@ -149,6 +149,25 @@ def test_a_lazy_umount_takes_a_busy_tree_away(commands: Commands) -> None:
     assert commands.mounted() is None
 
 
+def test_after_a_lazy_umount_the_place_is_free_although_the_last_user_stays(
+    commands: Commands,
+) -> None:
+    where = str(commands.where)
+    assert commands.storagefs("mount", where).returncode == 0
+    with subprocess.Popen(["sleep", "60"], cwd=commands.where / "layers") as holder:
+        assert commands.storagefs("umount", "-l", where).returncode == 0
+        again = commands.storagefs("mount", where)
+        taken = commands.storagefs("mount", where)
+        names = process.run(["ls", f"/proc/{holder.pid}/cwd/"], timeout=10).stdout
+        holder.kill()
+
+    assert (again.returncode, again.stderr) == (0, b"")
+    assert b"by-link" in names
+    assert taken.returncode == 32
+    assert f"storagefs umount {where}".encode() in taken.stderr
+    assert commands.storagefs("umount", where).returncode == 0
+
+
 def test_errors_prints_what_was_refused(commands: Commands) -> None:
     assert commands.storagefs("mount", str(commands.where)).returncode == 0
     with pytest.raises(OSError, match="busy"):

@@ -70,7 +70,7 @@ def test_a_daemon_is_ready_when_its_parent_returns_and_holds_no_terminal(tmp_pat
             check=False,
         )
         assert again.returncode == 32
-        assert b"another storagefs serves it" in again.stderr
+        assert b"(fuse.storagefs) is mounted there" in again.stderr
     finally:
         process.run(["umount", str(where)], check=False)
 
