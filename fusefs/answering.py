@@ -12,7 +12,7 @@ from fusefs import reply
 from fusefs.handles import DirectoryHandle, FileHandle, HandleTable
 from fusefs.inodes import InodeTable
 from fusefs.listing import entries_of
-from fusefs.nodes.base import Attributes, Caller, Directory, Node
+from fusefs.nodes.base import Attributes, Caller, Directory, Listed, Node
 from fusefs.offload import Offload
 from fusefs.request import Boundary, Where
 
@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 BATCH: Final = 64
 """Entries looked up in one hop. A 32 KiB answer holds about 180 of usual names."""
+
+STEADY: Final = 4 * BATCH
+"""Entries looked up in one hop where what does not fit into one answer serves for the next."""
 
 _SYNTHETIC: Final = 1 << 63
 
@@ -105,10 +108,11 @@ class Answering(pyfuse3.Operations):
             return node, await self._attributes(node)
         return await self._run(directory, lambda: _look_up(directory, name))
 
-    async def _look_ahead(self, handle: DirectoryHandle, count: int) -> None:
+    async def _look_ahead(self, handle: DirectoryHandle) -> None:
         """Look up the next entries of a listing."""
         directory, listing, first = handle.node, handle.listing, handle.looked_up
-        if directory.in_memory:
+        count = STEADY if listing.steady else BATCH
+        if directory.in_memory or isinstance(listing, Listed):
             entries = entries_of(directory, listing, first, count)
         else:
             entries = await self._run(
@@ -120,11 +124,16 @@ class Answering(pyfuse3.Operations):
         """Open a directory; where that takes a hop, it brings the first entries along."""
         if directory.in_memory:
             return DirectoryHandle(directory, directory.open(caller), caller)
+        entries = directory.listed()
+        if entries is not None:
+            handle = DirectoryHandle(directory, Listed(entries), caller)
+            handle.set_ahead(entries, len(entries))
+            return handle
 
         def hop() -> DirectoryHandle:
             handle = DirectoryHandle(directory, directory.open(caller), caller)
             if handle.listing.steady:
-                handle.set_ahead(entries_of(directory, handle.listing, 0, BATCH), BATCH)
+                handle.set_ahead(entries_of(directory, handle.listing, 0, STEADY), STEADY)
             return handle
 
         return await self._run(directory, hop)
@@ -165,7 +174,7 @@ class Answering(pyfuse3.Operations):
 
 def caller_of(ctx: pyfuse3.RequestContext) -> Caller:
     """Who asks."""
-    return Caller(uid=ctx.uid, gid=ctx.gid, pid=ctx.pid, umask=ctx.umask)
+    return Caller(ctx.uid, ctx.gid, ctx.pid, ctx.umask)
 
 
 def _look_up(directory: Directory, name: bytes) -> tuple[Node, Attributes]:

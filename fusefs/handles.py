@@ -6,6 +6,7 @@ Numbers are never used twice in the life of a mount, so that a late request cann
 
 import errno
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NewType, TypeVar
 
@@ -41,9 +42,9 @@ class DirectoryHandle:
     looked_up: int = 0
     ahead: list[ListedEntry] = field(default_factory=list)
 
-    def set_ahead(self, entries: list[ListedEntry], until: int) -> None:
+    def set_ahead(self, entries: Sequence[ListedEntry], until: int) -> None:
         """Keep what was looked up; the names before *until* are done."""
-        self.ahead, self.looked_up = entries[::-1], until
+        self.ahead, self.looked_up = list(reversed(entries)), until
 
     def seek(self, position: int) -> None:
         """Go on from *position*, whatever was looked up before."""

@@ -23,31 +23,47 @@ T = TypeVar("T")
 _RECORDS: Final = 6
 _DATA: Final = 12
 _MOUNTS: Final = 4
+_PATIENCE: Final = 0.0003
+"""Seconds for which the loop itself waits for a result. What comes from memory is there by then
+and costs no switch of tasks; what comes from a disk holds others up no longer than that."""
 
 
 class _Job:
-    """A call under way. ``task`` is None when nobody waits for the result (any more)."""
+    """A call under way. ``asleep``: the result is to be delivered, to ``task`` if that is left."""
 
-    __slots__ = ("call", "result", "task")
+    __slots__ = ("asleep", "call", "done", "result", "task")
 
-    def __init__(self, call: Callable[[], object], task: trio.lowlevel.Task | None) -> None:
-        self.call, self.task = call, task
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call, self.asleep = call, False
+        self.task: trio.lowlevel.Task | None = None
         self.result: outcome.Outcome[object] | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
 
 
 class _Lane:
     """Threads that take jobs from one queue; they start as needed and end at close."""
 
-    def __init__(self, name: str, limit: int, token: trio.lowlevel.TrioToken) -> None:
+    def __init__(
+        self, name: str, limit: int, token: trio.lowlevel.TrioToken, patience: float = 0.0
+    ) -> None:
         self._name, self._limit, self._token = name, limit, token
+        self._patience = patience
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._under_way = 0  # changed in the loop only
+        self.under_way = 0
+        """Calls whose result is still out; changed in the loop only."""
 
     async def run(self, call: Callable[[], object]) -> object:
-        job = _Job(call, trio.lowlevel.current_task())
-        self._under_way += 1
+        job = _Job(call)
+        self.under_way += 1
         self._submit(job)
+        if self._patience and job.done.acquire(timeout=self._patience):
+            return self._taken(job)
+        job.task, job.asleep = trio.lowlevel.current_task(), True
+        if job.done.acquire(blocking=False):
+            job.asleep = False  # a delivery that is on its way already finds nobody
+            return self._taken(job)
 
         def abandon(_: object) -> trio.lowlevel.Abort:
             job.task = None
@@ -55,11 +71,15 @@ class _Lane:
 
         return await trio.lowlevel.wait_task_rescheduled(abandon)
 
+    def _taken(self, job: _Job) -> object:
+        self.under_way -= 1
+        return cast("outcome.Outcome[object]", job.result).unwrap()
+
     def later(self, call: Callable[[], object]) -> None:
-        self._submit(_Job(call, None))
+        self._submit(_Job(call))
 
     def _submit(self, job: _Job) -> None:
-        if self._under_way > len(self._threads) < self._limit or not self._threads:
+        if self.under_way > len(self._threads) < self._limit or not self._threads:
             thread = threading.Thread(
                 target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True
             )
@@ -69,22 +89,20 @@ class _Lane:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            waited = job.task is not None
             job.result = outcome.capture(job.call)
-            if waited:
+            job.done.release()
+            if job.asleep:
                 try:
                     self._token.run_sync_soon(self._deliver, job)
                 except trio.RunFinishedError:
                     return
 
     def _deliver(self, job: _Job) -> None:
-        self._under_way -= 1
+        if not job.asleep:
+            return
+        self.under_way -= 1
         if job.task is not None:
             trio.lowlevel.reschedule(job.task, job.result)  # type: ignore[arg-type]  # Value | Error is what Outcome means
-
-    @property
-    def under_way(self) -> int:
-        return self._under_way
 
     def close(self) -> None:
         for _ in self._threads:
@@ -97,7 +115,7 @@ class Offload:
     def __init__(self) -> None:
         token = trio.lowlevel.current_trio_token()
         self._records = _Lane("records", _RECORDS, token)
-        self._data = _Lane("data", _DATA, token)
+        self._data = _Lane("data", _DATA, token, _PATIENCE)
         self._mounts = _Lane("mounts", _MOUNTS, token)
         self._lanes = (self._records, self._data, self._mounts)
 
@@ -125,7 +143,7 @@ class Offload:
     @property
     def under_way(self) -> int:
         """Calls whose result is still out."""
-        return sum(lane.under_way for lane in self._lanes)
+        return self._records.under_way + self._data.under_way + self._mounts.under_way
 
     def close(self) -> None:
         """Let the threads end when their work is done."""

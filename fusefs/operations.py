@@ -14,7 +14,7 @@ from typing import Final
 import pyfuse3
 
 from fusefs import reply
-from fusefs.answering import BATCH, Answering, caller_of
+from fusefs.answering import Answering, caller_of
 from fusefs.handles import FileHandle
 from fusefs.listing import found_again
 from fusefs.nodes.base import Attributes, File, Link, Node, OpenFile, RenameMode
@@ -82,7 +82,7 @@ class Operations(Answering):
         node = self.inodes.node(inode)
         if not isinstance(node, Link):
             raise OSError(errno.EINVAL, "not a symlink")
-        return node.target() if node.in_memory else await self._run(node, node.target)
+        return node.target() if node.target_at_hand() else await self._run(node, node.target)
 
     # Requests that change a directory
 
@@ -189,7 +189,10 @@ class Operations(Answering):
         writes = _writes(flags)
         if writes:
             self.boundary.admit_change()
-        file = await self._run(node, lambda: node.open(flags, caller))
+        if node.opens_at_once(flags):
+            file = node.open(flags, caller)
+        else:
+            file = await self._run(node, lambda: node.open(flags, caller))
         return reply.file_info(self.files.add(FileHandle(node, file, caller, writes)), file)
 
     @request(by_handle=True)
@@ -284,7 +287,7 @@ class Operations(Answering):
                 handle.position = position
             if handle.looked_up >= len(handle.listing.names):
                 return
-            await self._look_ahead(handle, BATCH)
+            await self._look_ahead(handle)
 
     @request(by_handle=True)
     async def releasedir(self, fh: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import pyfuse3
 import trio
 
-from fusefs import sdnotify
+from fusefs import readiness, sdnotify
 from fusefs.answering import Gate
 from fusefs.connection import Connection, Kind
 from fusefs.nodes.base import Directory
@@ -158,9 +158,11 @@ class _Serving:
 
     async def _main_loop(self) -> None:
         """Answer requests until the connection ends."""
+        readiness.install(lambda: self._offload.under_way > 0)
         try:
             await pyfuse3.main(min_tasks=_IDLE_TASKS)
         finally:
+            readiness.restore()
             self._down.set()
         if not self._is_ready:
             raise ConnectionAbortedError("the kernel ended the connection at once")

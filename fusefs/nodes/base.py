@@ -64,8 +64,7 @@ class AttributeChange:
     mtime_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks. ``pid`` is the thread ID that the kernel reports."""
 
     uid: int
@@ -135,6 +134,10 @@ class Node:
 class Link(Node):
     """A symlink."""
 
+    def target_at_hand(self) -> bool:
+        """Whether ``target`` would answer now without waiting for a disk or a lock."""
+        return self.in_memory
+
     def target(self) -> bytes:
         """Where it points, as readlink(2) returns it."""
         raise NotImplementedError
@@ -181,6 +184,11 @@ class OpenFile:
 class File(Node):
     """A regular file (or, behind passthrough, any non-directory that can be opened)."""
 
+    def opens_at_once(self, flags: int) -> bool:
+        """Whether ``open`` with these flags would not wait for a disk or a lock."""
+        del flags
+        return False
+
     def open(self, flags: int, caller: Caller) -> OpenFile:
         """Open it; *flags* as in open(2)."""
         raise NotImplementedError
@@ -219,6 +227,18 @@ class ListedEntry(NamedTuple):
     attributes: Attributes
 
 
+class Listed(OpenDirectory):
+    """An open directory whose entries were all there at once."""
+
+    def __init__(self, entries: Sequence[ListedEntry]) -> None:
+        super().__init__([entry.name for entry in entries])
+        self._entries = entries
+
+    def batch(self, first: int, count: int) -> Sequence[ListedEntry]:
+        """As they were."""
+        return self._entries[first : first + count]
+
+
 class Directory(Node):
     """A directory. The verbs that change it refuse with EPERM unless a node says otherwise."""
 
@@ -234,6 +254,13 @@ class Directory(Node):
         """opendir(3): takes the snapshot of names."""
         del caller
         return OpenDirectory(self.names())
+
+    def listed(self) -> "Sequence[ListedEntry] | None":
+        """All entries, if they are in memory and cannot have changed since; asked before ``open``.
+
+        It may not wait for a disk or a lock.
+        """
+        return None
 
     def make_directory(self, name: bytes, mode: int, caller: Caller) -> Node:
         """mkdir(2)."""

@@ -11,6 +11,7 @@ caller makes belongs to the caller, as if the caller had made it on the backing 
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol, runtime_checkable
@@ -109,7 +110,10 @@ class BackedDirectory(BackedNode, Directory):
         """The file called *name*, as it is now."""
         with self.descriptor() as here:
             status = os.stat(name, dir_fd=here, follow_symlinks=False)
-        return self.adopt(name, status)
+        node = self.adopt(name, status)
+        if self.view.immutable:
+            node.learned(status)
+        return node
 
     def adopt(self, name: bytes, status: os.stat_result) -> BackedNode:
         """The node of the file that was found here as *name*."""
@@ -132,6 +136,13 @@ class BackedDirectory(BackedNode, Directory):
         """Read all names now; attributes come when they are asked for."""
         del caller
         return BackedListing(self, self.names())
+
+    def listed(self) -> Sequence[ListedEntry] | None:
+        """What an earlier listing found, where nobody can change it."""
+        if not self.view.immutable:
+            return None
+        self.view.last_used = time.monotonic()
+        return self.view.listings.get(self)
 
     def statfs(self) -> os.statvfs_result:
         """That of the backing file system."""
@@ -325,17 +336,29 @@ class BackedListing(OpenDirectory):
         super().__init__(names)
         self.steady = directory.view.immutable
         self._directory = directory
+        self._found: list[ListedEntry] = []
+        """All entries so far, where they cannot change and were asked for in order."""
 
     def batch(self, first: int, count: int) -> Sequence[ListedEntry]:
-        """One stat(2) an entry."""
+        """One stat(2) an entry, and one readlink(2) a symlink that cannot change."""
+        found = self._look(first, count)
+        if self.steady and first == len(self._found):
+            self._found.extend(found)
+            if len(self._found) == len(self.names):
+                self._directory.view.listings.keep(self._directory, self._found)
+        return found
+
+    def _look(self, first: int, count: int) -> list[ListedEntry]:
         directory = self._directory
         here = directory.descriptor()
-        fd, adopt, found = here.fd, directory.adopt, []
+        fd, adopt, found = here.fd, directory.adopt, list[ListedEntry]()
         for position, name in enumerate(self.names[first : first + count], first):
             try:
                 status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except FileNotFoundError:
                 continue
             node = adopt(name, status)
-            found.append(ListedEntry(position, name, node, node.shown(status)))
+            found.append(ListedEntry(position, name, node, node.known or node.learned(status)))
+            if self.steady and isinstance(node, BackedLink):
+                node.read_ahead(name, fd)
         return found

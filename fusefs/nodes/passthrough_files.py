@@ -16,21 +16,34 @@ _PASSED_ON: Final = os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_SYNC | os.O_D
 """Flags that reach the backing file. O_DIRECT does not: our buffers are not aligned, and the
 caller's own cache is bypassed by the kernel anyway."""
 
-_SMALL: Final = 128 * 1024
-
 
 def backing_flags(flags: int) -> int:
     """Flags for the backing open(2) of a caller's open(2) with *flags*."""
     return flags & _PASSED_ON
 
 
+def _only_reads(flags: int) -> bool:
+    return flags & os.O_ACCMODE == os.O_RDONLY and not flags & os.O_TRUNC
+
+
 class BackedLink(BackedNode, Link):
     """A symlink; it is never followed by us. Its target is as stored, or stays in the view."""
+
+    _stored: bytes | None = None
+
+    def target_at_hand(self) -> bool:
+        """Whether it was read before and cannot change."""
+        return self._stored is not None
 
     def target(self) -> bytes:
         """The target, rebased where the view wants that."""
         stored = self._stored_target()
         return rebased(stored, self._depth()) if self.view.rebase else stored
+
+    def read_ahead(self, name: bytes, above: int) -> None:
+        """Read the target of a link that cannot change, met as *name* in the directory *above*."""
+        if self._stored is None:
+            self._stored = os.readlink(name, dir_fd=above)
 
     def shown(self, status: os.stat_result) -> Attributes:
         """The size is that of the target as it is shown."""
@@ -44,8 +57,13 @@ class BackedLink(BackedNode, Link):
         return super().xattr(name)
 
     def _stored_target(self) -> bytes:
+        if self._stored is not None:
+            return self._stored
         with self.reach() as fd:
-            return os.readlink(b"", dir_fd=fd)
+            stored = os.readlink(b"", dir_fd=fd)
+        if self.view.immutable:
+            self._stored = stored
+        return stored
 
     def _depth(self) -> int:
         """How many directories are between it and the root of the view, which has no place."""
@@ -60,16 +78,27 @@ class BackedLink(BackedNode, Link):
 class BackedFile(BackedNode, File):
     """A regular file, or a special one, which the kernel opens without us."""
 
+    def opens_at_once(self, flags: int) -> bool:
+        """Whether the backing file is opened only when something is read."""
+        return self.view.immutable and _only_reads(flags)
+
     def open(self, flags: int, caller: Caller) -> "BackedOpenFile":
-        """Open the backing file. It stays open when its names go."""
+        """Open the backing file. It stays open when its names go.
+
+        One that nobody can change is opened when something is read: the kernel may have it all.
+        """
         del caller
         wanted = backing_flags(flags)
-        if wanted & os.O_ACCMODE == os.O_RDONLY and not wanted & os.O_TRUNC:
-            opened = self.hold(self._again(wanted) or self.open_at(wanted))
-            opened.read_ahead()
-            return opened
+        if self.opens_at_once(flags):
+            return self.hold(None)
+        if _only_reads(flags):
+            return self.hold(self.open_again(wanted))
         self.view.check_writable()
         return self.hold(self._open_for_change(wanted))
+
+    def open_again(self, wanted: int = os.O_RDONLY) -> Descriptor:
+        """Open the backing file for reading."""
+        return self._again(wanted) or self.open_at(wanted)
 
     def _again(self, wanted: int) -> Descriptor | None:
         """Open what is open already: a file without a name has no other way."""
@@ -85,7 +114,7 @@ class BackedFile(BackedNode, File):
         self.view.identify(self, os.fstat(held.fd))
         return held
 
-    def hold(self, descriptor: Descriptor) -> "BackedOpenFile":
+    def hold(self, descriptor: Descriptor | None) -> "BackedOpenFile":
         """Make an open file of *descriptor*, and remember that the file is open."""
         self.view.file_opened(self, descriptor)
         return BackedOpenFile(self, descriptor)
@@ -96,31 +125,29 @@ class BackedOpenFile(OpenFile):
 
     in_memory = False
 
-    def __init__(self, node: BackedFile, descriptor: Descriptor) -> None:
+    def __init__(self, node: BackedFile, descriptor: Descriptor | None) -> None:
         self.keep_cache = node.view.immutable
         self._node = node
-        self._descriptor: Descriptor | None = descriptor
-        self._fd = descriptor.fd
-        self._content: bytes | None = None
+        self._noted = self._descriptor = descriptor
 
-    def read_ahead(self) -> None:
-        """Read a small file that cannot change now, where waiting for the disk holds nobody up."""
-        if self.keep_cache:
-            content = os.pread(self._fd, _SMALL, 0)
-            if len(content) < _SMALL:
-                self._content, self.in_memory = content, True
+    def _open(self) -> Descriptor:
+        """What is open. The caller holds it, so that nobody closes it meanwhile."""
+        held = self._descriptor
+        if held is None:
+            held = self._descriptor = self._node.open_again()
+        return held
 
     def read(self, offset: int, size: int) -> bytes:
         """pread(2)."""
-        if self._content is not None:
-            return self._content[offset : offset + size]
-        return os.pread(self._fd, size, offset)
+        with self._open() as fd:
+            return os.pread(fd, size, offset)
 
     def write(self, offset: int, data: bytes) -> int:
         """pwrite(2), repeated until all is taken or something has gone wrong."""
-        done = os.pwrite(self._fd, data, offset)
+        held = self._open()
+        done = os.pwrite(held.fd, data, offset)
         while done < len(data):
-            more = os.pwrite(self._fd, memoryview(data)[done:], offset + done)
+            more = os.pwrite(held.fd, memoryview(data)[done:], offset + done)
             if not more:
                 break
             done += more
@@ -128,18 +155,20 @@ class BackedOpenFile(OpenFile):
 
     def truncate(self, size: int) -> None:
         """ftruncate(2)."""
-        os.ftruncate(self._fd, size)
+        with self._open() as fd:
+            os.ftruncate(fd, size)
 
     def flush(self) -> None:
         """Report what the backing file system kept for close(2), such as a quota."""
-        os.close(os.dup(self._fd))
+        with self._open() as fd:
+            os.close(os.dup(fd))
 
     def fsync(self, *, data_only: bool) -> None:
         """To stable storage."""
-        (os.fdatasync if data_only else os.fsync)(self._fd)
+        with self._open() as fd:
+            (os.fdatasync if data_only else os.fsync)(fd)
 
     def release(self) -> None:
         """Close it."""
-        if self._descriptor is not None:
-            self._node.view.file_closed(self._node, self._descriptor)
-            self._descriptor = None
+        self._node.view.file_closed(self._node, self._noted)
+        self._noted = self._descriptor = None

@@ -60,6 +60,8 @@ class BackedNode(Node):
         self.entry_timeout = self.attr_timeout = view.timeout
         self.places: tuple[tuple[BackedDirectory, bytes], ...] = ()
         self.opened: tuple[Descriptor, ...] = ()
+        self.known: Attributes | None = None
+        """What ``attributes`` returned, where nobody can change the file."""
 
     def place(self, parent: "BackedDirectory", name: bytes) -> None:
         """Note that it was met as *name* in *parent*: the place to try first."""
@@ -120,11 +122,18 @@ class BackedNode(Node):
 
     def attributes_at_hand(self) -> bool:
         """Whether a descriptor is open: its attributes cost no look at the disk."""
-        return self.attributes_in_memory or bool(self.opened)
+        return self.known is not None or self.attributes_in_memory or bool(self.opened)
 
     def attributes(self) -> Attributes:
         """Attributes of the backing file."""
-        return self.shown(self.status())
+        return self.known or self.learned(self.status())
+
+    def learned(self, status: os.stat_result) -> Attributes:
+        """What the tree shows for *status*, which is kept where it cannot change."""
+        shown = self.shown(status)
+        if self.view.immutable:
+            self.known = shown
+        return shown
 
     def shown(self, status: os.stat_result) -> Attributes:
         """What the tree shows for the *status* of the backing file."""

@@ -13,13 +13,13 @@ import os
 import stat
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from fusefs.nodes.base import LONG, Attributes, Caller, Ino
+from fusefs.nodes.base import LONG, Attributes, Caller, Ino, ListedEntry
 
 if TYPE_CHECKING:
     from fusefs.nodes.identity import Owners
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BELOW_TOP_BIT: Final = (1 << 63) - 1
 _OPEN_DIRECTORIES: Final = 256
+_LISTED_ENTRIES: Final = 32768
+"""About 1 KiB each, with the nodes."""
 
 Identity = tuple[int, int]
 """(device, inode). The device of the view's root counts as 0: it differs from mount to mount."""
@@ -93,6 +95,47 @@ class Descriptors:
 SHARED: Final = Descriptors()
 
 
+class Listings:
+    """The most recently used complete listings of directories that cannot change."""
+
+    def __init__(self, limit: int = _LISTED_ENTRIES) -> None:
+        self._limit = limit
+        self._entries = 0
+        self._held: OrderedDict[BackedNode, Sequence[ListedEntry]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, directory: "BackedNode") -> "Sequence[ListedEntry] | None":
+        """All entries of *directory*, if they are kept."""
+        with self._lock:
+            held = self._held.get(directory)
+            if held is not None:
+                self._held.move_to_end(directory)
+            return held
+
+    def keep(self, directory: "BackedNode", entries: "Sequence[ListedEntry]") -> None:
+        """Remember all entries, and forget the listings that were not used for longest."""
+        with self._lock:
+            self._forget(directory)
+            self._held[directory] = entries
+            self._entries += len(entries) + 1
+            while self._entries > self._limit:
+                self._forget(next(iter(self._held)))
+
+    def drop(self, view: "View") -> None:
+        """Forget every listing of *view*."""
+        with self._lock:
+            for key in [key for key in self._held if key.view is view]:
+                self._forget(key)
+
+    def _forget(self, directory: "BackedNode") -> None:
+        held = self._held.pop(directory, None)
+        if held is not None:
+            self._entries -= len(held) + 1
+
+
+KEPT: Final = Listings()
+
+
 class View:
     """One tree. Thread-safe; its root is opened at first use and may be closed and opened again.
 
@@ -111,6 +154,7 @@ class View:
         close_root: Callable[[], None] | None = None,
         may_delete: Callable[[Caller, bytes], None] | None = None,
         descriptors: Descriptors = SHARED,
+        listings: Listings = KEPT,
         owners: "Owners | None" = None,
         rebase: bool = False,
     ) -> None:
@@ -120,7 +164,7 @@ class View:
         self.immutable = immutable
         self.timeout = LONG if immutable else 1.0
         self.may_delete = may_delete
-        self.descriptors = descriptors
+        self.descriptors, self.listings = descriptors, listings
         self.last_used = time.monotonic()
         self._open_root, self._close_root = open_root, close_root
         self._root: Descriptor | None = None
@@ -168,6 +212,7 @@ class View:
 
     def _shut(self) -> None:
         self.descriptors.drop(self)
+        self.listings.drop(self)
         self._root = None
         if self._close_root is not None:
             self._close_root()
@@ -177,18 +222,20 @@ class View:
         """Whether the root is open now."""
         return self._root is not None
 
-    def file_opened(self, node: "BackedNode", descriptor: Descriptor) -> None:
-        """An open file needs the view, and *node* can be reached by its descriptor."""
+    def file_opened(self, node: "BackedNode", descriptor: Descriptor | None) -> None:
+        """An open file needs the view, and *node* can be reached by its descriptor, if any."""
         with self._lock:
             self._open_files += 1
-            node.opened = (*node.opened, descriptor)
+            if descriptor is not None:
+                node.opened = (*node.opened, descriptor)
 
-    def file_closed(self, node: "BackedNode", descriptor: Descriptor) -> None:
+    def file_closed(self, node: "BackedNode", descriptor: Descriptor | None) -> None:
         """Undo :meth:`file_opened`."""
         self.last_used = time.monotonic()
         with self._lock:
             self._open_files -= 1
-            node.opened = tuple(other for other in node.opened if other is not descriptor)
+            if descriptor is not None:
+                node.opened = tuple(other for other in node.opened if other is not descriptor)
 
     def check_writable(self) -> None:
         """EROFS where nothing may be changed."""
