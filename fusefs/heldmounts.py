@@ -133,12 +133,17 @@ class HeldMounts:
             return dict(self._note.held)
 
     def end(self) -> None:
-        """All is given back: take the note away."""
+        """All is given back: take the note away.
+
+        Where the connection broke, the dead tree is still there, perhaps with mounts that count:
+        then the note stays, for whoever starts next.
+        """
         with self._lock:
             if self._alive is None:
                 return
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)
+            if not self._note.held and not _is_there(self._note):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._path)
             _remove_lock(self._alive)
             self._alive = None
 
@@ -197,11 +202,17 @@ def _clean_up(store: "Store", path: str) -> list[str]:
 
 
 def _detach_dead(note: Note) -> None:
-    for entry in mountinfo.read():
-        if entry.id == note.mount_id and entry.target == note.mount_point:
-            if entry.fstype.startswith("fuse"):
-                mount.umount(entry.target, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
-            return
+    if _is_there(note):
+        mount.umount(note.mount_point, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+
+
+def _is_there(note: Note) -> bool:
+    """Whether the tree of a note, alive or dead, is in the kernel's table."""
+    return any(
+        (entry.id, entry.target) == (note.mount_id, note.mount_point)
+        and entry.fstype.startswith("fuse")
+        for entry in mountinfo.read()
+    )
 
 
 def _remove_lock(lock: FileLock) -> None:

@@ -99,3 +99,21 @@ def test_nothing_is_held_for_a_container_that_others_deleted(tree: Mounted) -> N
     assert tree.stop() == 0
     assert "WARNING" not in tree.log_text()
     assert "not known" not in tree.log_text()
+
+
+def test_after_a_broken_connection_the_next_mount_works_at_once(
+    tree: Mounted, mount_store: MountStore
+) -> None:
+    shell(tree, "cat containers/web/rootfs/one")
+    mounttable.abort_fuse(tree.where)
+    assert tree.child is not None
+    tree.child.wait(10)
+    assert mounttable.at(tree.where) is not None, "nobody asked for it to disappear"
+
+    again = mount_store(tree.roots)
+    assert again.where == tree.where
+    assert shell(again, "cat containers/web/mount-count; cat containers/web/rootfs/one") == "0\n1\n"
+    assert shell(again, "cat containers/web/mount-count") == "1\n"
+    assert again.stop() == 0
+    with open_store(smallstore.options(tree.roots)) as store:
+        assert not store.snapshot().mounts
