@@ -15,6 +15,9 @@ Used by: every package. Each class carries facts (attributes) and one smallest r
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
 """
 
+from errno import EPERM
+from typing import Final
+
 
 class StorageError(Exception):
     """Anything that storagefs refuses or fails to do.
@@ -88,6 +91,11 @@ class TooManyLayersError(DriverError):
         self.layer, self.depth, self.limit = layer, depth, limit
 
 
+_UNPRIVILEGED: Final = (
+    "run it as root, or in the user namespace of the store: podman unshare COMMAND"
+)
+
+
 class MountFailedError(DriverError):
     """The kernel refused to mount or unmount. ``errno`` is the kernel's own."""
 
@@ -95,5 +103,7 @@ class MountFailedError(DriverError):
         import os
 
         reason = os.strerror(errno) + (f" ({detail})" if detail else "")
-        super().__init__(f"{what} at {target}: {reason}")
+        super().__init__(
+            f"{what} at {target}: {reason}", remedy=_UNPRIVILEGED if errno == EPERM else ""
+        )
         self.target, self.errno = target, errno

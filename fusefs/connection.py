@@ -4,7 +4,7 @@ Used by: fusefs.session. Knows nothing of: requests, nodes, the store.
 
 With CAP_SYS_ADMIN the mount is made detached, with all its options, and moved to the mount point
 when the kernel and we have agreed on the protocol; so nobody ever sees half a mount. Without it
-libfuse asks fusermount3.
+the setuid helper of FUSE mounts at once, and whoever is early waits.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pyfuse3
 
 from drivers.linux import capability, mount, mountinfo
+from fusefs import fusermount
 from fusefs.mountpoint import FSTYPE
 
 _ABORT = "/sys/fs/fuse/connections/{}/abort"
@@ -35,13 +36,14 @@ class Connection:
         self.where = where
         self.device = ""
         """``major:minor`` of the mounted file system, once it is attached."""
-        self._descriptor, self._detached = -1, -1
-        if capability.can_mount():
+        self._detached = -1
+        self._by_helper = not capability.can_mount()
+        if self._by_helper:
+            self._descriptor = fusermount.mount(where, _helper_options(kind))
+        else:
             self._descriptor = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
             self._detached = _detached_mount(self._descriptor, kind)
-            pyfuse3.init(operations, f"/dev/fd/{self._descriptor}", set())
-        else:
-            pyfuse3.init(operations, where, _helper_options(kind))
+        pyfuse3.init(operations, f"/dev/fd/{self._descriptor}", set())
 
     def attach(self) -> None:
         """Show the tree at the mount point. Blocks; touches the mount point's parents only."""
@@ -64,11 +66,21 @@ class Connection:
         """Take the tree away, from who has it open as well. Blocks; never from the event loop."""
         if not self.is_attached():
             return
+        if self._by_helper:
+            self._unmount_by_helper()
+            return
         try:
             mount.umount(self.where, mount.UMOUNT_NOFOLLOW)
         except OSError:
             if self.is_attached():
                 mount.umount(self.where, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+
+    def _unmount_by_helper(self) -> None:
+        try:
+            fusermount.unmount(self.where, lazy=True)
+        except fusermount.HelperError:
+            if self.is_attached():
+                raise
 
     def abort(self) -> None:
         """Give everyone who waits for us, or will ask, an error at once. The mount stays, dead.
@@ -78,9 +90,8 @@ class Connection:
         minor = self.device.partition(":")[2]
         with contextlib.suppress(OSError), open(_ABORT.format(minor or "none"), "w") as file:
             file.write("1")
-        if self._descriptor >= 0:
-            with contextlib.suppress(OSError), open(os.devnull, "rb") as nothing:
-                os.dup2(nothing.fileno(), self._descriptor, inheritable=False)
+        with contextlib.suppress(OSError), open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), self._descriptor, inheritable=False)
 
     def close(self) -> None:
         """End the session. After this no function of pyfuse3 may be called."""
@@ -88,6 +99,9 @@ class Connection:
             os.close(self._detached)
             self._detached = -1
         pyfuse3.close(unmount=False)
+        if self._by_helper and not self.device:  # nobody ever saw more than a mount that hangs
+            with contextlib.suppress(fusermount.HelperError):
+                fusermount.unmount(self.where, lazy=True)
 
 
 def _detached_mount(descriptor: int, kind: Kind) -> int:
@@ -108,14 +122,14 @@ def _detached_mount(descriptor: int, kind: Kind) -> int:
     return mount.new_mount("fuse", options, attributes=attributes, source=kind.source)
 
 
-def _helper_options(kind: Kind) -> set[str]:
-    """What fusermount3 is asked for. It wants ASCII, and commas escaped."""
+def _helper_options(kind: Kind) -> list[str]:
+    """What the helper is asked for. It wants ASCII, and commas escaped."""
     name = _plain(kind.source)
-    options = {"default_permissions", "nosuid", "nodev", "subtype=storagefs", f"fsname={name}"}
+    options = ["default_permissions", "nosuid", "nodev", "subtype=storagefs", f"fsname={name}"]
     if kind.allow_other:
-        options.add("allow_other")
+        options.append("allow_other")
     if kind.read_only:
-        options.add("ro")
+        options.append("ro")
     return options
 
 

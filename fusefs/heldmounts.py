@@ -25,7 +25,8 @@ from backend.errors import UnknownObjectError
 from backend.model.records import ContainerID
 from drivers.errors import StorageError
 from drivers.ids import LayerID
-from drivers.linux import atomicfile, mount, mountinfo
+from drivers.linux import atomicfile, capability, mount, mountinfo
+from fusefs import fusermount
 
 if TYPE_CHECKING:
     from backend.store import Store
@@ -202,8 +203,12 @@ def _clean_up(store: "Store", path: str) -> list[str]:
 
 
 def _detach_dead(note: Note) -> None:
-    if _is_there(note):
+    if not _is_there(note):
+        return
+    if capability.can_mount():
         mount.umount(note.mount_point, mount.MNT_DETACH | mount.UMOUNT_NOFOLLOW)
+    else:
+        fusermount.unmount(note.mount_point, lazy=True)
 
 
 def _is_there(note: Note) -> bool:

@@ -57,7 +57,7 @@ def _mount_options(values: Values, where: str) -> MountOptions:
         texts = tuple(
             option for text in texts for option in _SEPARATOR.split(text) if _is_known(option)
         )
-    mount = parse(",".join(texts), where)
+    mount = parse(",".join(texts), where, ids="mounter" if os.geteuid() else "host")
     return replace(
         mount,
         foreground=mount.foreground or values.on("foreground"),

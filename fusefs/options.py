@@ -117,9 +117,12 @@ KNOWN: Final = (
 """Options as a message lists them."""
 
 
-def parse(text: str, where: str) -> MountOptions:
-    """The options of ``-o text`` for a mount on *where*; a later one wins over an earlier."""
-    options = MountOptions(where=where)
+def parse(text: str, where: str, *, ids: Ids = "host") -> MountOptions:
+    """The options of ``-o text`` for a mount on *where*; a later one wins over an earlier.
+
+    *ids* is what counts if the text does not say.
+    """
+    options = MountOptions(where=where, ids=ids)
     for option in split(text):
         options = _with(options, option)
     return options

@@ -10,7 +10,8 @@ from typing import Final
 
 from backend.cli.request import Request
 from drivers.errors import StorageError
-from drivers.linux import mount, mountinfo
+from drivers.linux import capability, mount, mountinfo
+from fusefs import fusermount
 from fusefs.holders import holders
 from fusefs.mountpoint import FSTYPE
 from fusefs.mountverb import resolved
@@ -72,8 +73,8 @@ def _wait_for_end(processes: list[int]) -> None:
 
 
 def _take_away(where: str, *, lazy: bool) -> None:
-    if os.geteuid() != 0:
-        _by_fusermount(where, lazy=lazy)
+    if not capability.can_mount():
+        _by_helper(where, lazy=lazy)
         return
     for entry in mountinfo.below(where):
         _unmount(entry.target, where, lazy=lazy)
@@ -99,13 +100,10 @@ def _busy(where: str) -> BusyError:
     )
 
 
-def _by_fusermount(where: str, *, lazy: bool) -> None:
-    """A user who is not root unmounts through the setuid helper of FUSE."""
-    import subprocess
-
-    words = ["fusermount3", "-u", *(["-z"] if lazy else []), "--", where]
-    result = subprocess.run(words, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        if "busy" in result.stderr.lower():
-            raise _busy(where)
-        raise StorageError(result.stderr.strip() or f"fusermount3 failed on {where}")
+def _by_helper(where: str, *, lazy: bool) -> None:
+    try:
+        fusermount.unmount(where, lazy=lazy)
+    except fusermount.HelperError as error:
+        if error.busy:
+            raise _busy(where) from error
+        raise

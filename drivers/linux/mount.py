@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.linux import syscalls
+from drivers.linux import capability, syscalls
 from drivers.linux.syscalls import AT_EMPTY_PATH, AT_FDCWD
 
 MS_RDONLY: Final = 0x1
@@ -177,7 +177,12 @@ def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = F
 
 
 def read_only_copy(path: str) -> int:
-    """Return a detached copy of the mount below *path*: read-only, nosuid and nodev."""
+    """Return a detached copy of the mount below *path*: read-only, nosuid and nodev.
+
+    Where this process may not mount it is the directory itself: whoever has it must not write.
+    """
+    if not capability.can_mount():
+        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     fd = open_tree(path, clone=True)
     try:
         set_attributes(fd, set=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.support import mounttable
+from tests.support import mounttable, rootless
 
 GO_TOOLS = ("containers-storage", "podman", "buildah", "skopeo")
 
@@ -60,10 +60,15 @@ def _debian_image() -> str:
     return "" if shutil.which("mmdebstrap") else "mmdebstrap is not installed"
 
 
+def _rootless() -> str:
+    return _fuse() or rootless.missing()
+
+
 PROBES: Mapping[str, Callable[[], str]] = {
     "root": _root,
     "overlay": _overlay,
     "fuse": _fuse,
+    "rootless": _rootless,
     "gotools": _gotools,
     "debian_image": _debian_image,
 }
