@@ -106,4 +106,4 @@ class MountFailedError(DriverError):
         super().__init__(
             f"{what} at {target}: {reason}", remedy=_UNPRIVILEGED if errno == EPERM else ""
         )
-        self.target, self.errno = target, errno
+        self.target, self.errno, self.detail = target, errno, detail

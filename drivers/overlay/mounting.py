@@ -16,7 +16,7 @@ from typing import Final
 
 from drivers.erase import erase_tree
 from drivers.errors import MountFailedError
-from drivers.linux import mount, mountinfo
+from drivers.linux import capability, mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.oldkernel import mount_aside, mount_by_descriptors
 
@@ -48,8 +48,13 @@ def mount_at(target: str, overlay: OverlayMount) -> None:
 def mount_detached(overlay: OverlayMount, aside: str) -> int:
     """Return the descriptor of an overlay that is mounted nowhere.
 
-    Kernels before 6.8 need a directory, *aside*, in which it can be for a moment.
+    Kernels before 6.8 need a directory, *aside*, in which it can be for a moment. A user who may
+    not mount gets it out of a user namespace.
     """
+    if not capability.can_mount():
+        from drivers.overlay import unprivileged
+
+        return unprivileged.mount_detached(overlay, aside)
     try:
         return _mount_by_settings(overlay)
     except OSError as refused:

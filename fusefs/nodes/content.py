@@ -137,9 +137,14 @@ class Content:
         )
 
     def container_rootfs(self, container: ContainerID) -> Directory:
-        """Merged and writable, through the container's own mount."""
+        """Merged and writable, through the container's own mount.
+
+        Read-only where the driver must mount for that and this process may not: a mount of its own
+        beside that of the container's tools would damage what they write.
+        """
         role = ("container", container, "rootfs")
-        if self._read_only:
+        writable = not self._read_only and (self._can_mount or self._store.driver.name == "vfs")
+        if not writable:
             source = Source(lambda: self._frozen(container), _nothing)
         else:
             source = Source(
@@ -148,7 +153,7 @@ class Content:
         return self._directory(
             role,
             source,
-            writable=not self._read_only,
+            writable=writable,
             owners=self._owners(self._layer_of(container)),
             rebase=self._looks.rebase,
         )

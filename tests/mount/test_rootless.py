@@ -132,13 +132,24 @@ def test_the_next_mount_cleans_up_after_a_daemon_that_was_killed(own: Own) -> No
 
 
 @pytest.mark.parametrize("own", ["overlay"], indirect=True)
-def test_what_needs_a_kernel_mount_is_refused_with_a_remedy(own: Own) -> None:
+@pytest.mark.parametrize("subordinate", [True, False])
+def test_overlay_layers_are_merged_for_reading_without_privileges(
+    own: Own, subordinate: bool
+) -> None:
+    if not subordinate:
+        own.user.forget_subordinate_ids()
     own.shell(own.command("mount", own.where))
 
-    assert own.shell(f"cat {own.where}/layers/{LAYER}/diff/mine") == "mine"
-    refused = own.shell(f"ls {own.where}/layers/{LAYER}/rootfs", check=False)
-    assert "Operation not permitted" in refused
-    assert "podman unshare" in own.shell(f"cat {own.where}/errors")
+    for place in (f"layers/{LAYER}/diff", f"layers/{LAYER}/rootfs", "containers/web/rootfs"):
+        assert own.shell(f"ls {own.where}/{place}") == "mine\ntheirs\n"
+        assert own.shell(f"cat {own.where}/{place}/mine") == "mine"
+    refused = own.shell(f"echo x > {own.where}/containers/web/rootfs/mine", check=False)
+    assert "Read-only file system" in refused
+    merged = own.shell(f"cat {own.where}/containers/web/rootfs/mine")
+    assert merged == "mine"
+
+    own.shell(own.command("umount", own.where))
+    assert not own.mounted()
 
 
 @pytest.mark.parametrize("own", ["vfs", "overlay"], indirect=True)

@@ -55,7 +55,7 @@ class User:
         self.home = base / "home"
         self.home.mkdir()
         os.chown(self.home, UID, UID)
-        private = base / "etc"
+        self._etc = private = base / "etc"
         private.mkdir(0o755)
         account = f"tester:x:{UID}:{UID}::{self.home}:/bin/sh\n"
         (private / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{account}")
@@ -104,6 +104,11 @@ class User:
     def storagefs(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run ``storagefs WORDS`` as this user."""
         return self.run(sys.executable, "-m", "fusefs.cli", *words, check=check)
+
+    def forget_subordinate_ids(self) -> None:
+        """From now on the user has no ID but its own."""
+        for name in ("subuid", "subgid"):
+            (self._etc / name).write_text("")
 
     def close(self) -> None:
         """End the namespace. What the user still has mounted in it goes with it."""

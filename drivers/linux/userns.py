@@ -1,0 +1,83 @@
+"""User namespaces: entering a new one, and giving it the IDs of the user.
+
+Used by: drivers.overlay.unprivileged. Knows nothing of: what is done inside.
+One process enters (:func:`enter_new`); then its parent, outside, maps the IDs (:func:`map_ids`),
+because the setuid helpers do that for processes of the user only from there.
+"""
+
+import ctypes
+import os
+import pwd
+import subprocess
+from collections.abc import Sequence
+from typing import Final
+
+from drivers.idmap.maps import IDMap
+from drivers.idmap.subordinate import ranges_of
+from drivers.linux import syscalls
+
+_CLONE_NEWUSER: Final = 0x10000000
+_CLONE_NEWNS: Final = 0x00020000
+_SECONDS: Final = 20
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def enter_new() -> None:
+    """Move this process, which may have one thread only, to a new user and mount namespace."""
+    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
+        raise syscalls.error(ctypes.get_errno(), "/proc/self/ns/user")
+
+
+def map_ids(process: int) -> None:
+    """Make this user root in the namespace of *process*, with all subordinate IDs if possible.
+
+    Without any, or without the helpers, the namespace has the user's own ID alone.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = ""
+    users = ranges_of(_read("/etc/subuid"), uid, name)
+    groups = ranges_of(_read("/etc/subgid"), uid, name)
+    if not (
+        users
+        and groups
+        and _helped("newuidmap", process, (IDMap(0, uid, 1), *users))
+        and _helped("newgidmap", process, (IDMap(0, gid, 1), *groups))
+    ):
+        _map_one(process, "uid_map", uid)
+        _write(f"/proc/{process}/setgroups", "deny")
+        _map_one(process, "gid_map", gid)
+
+
+def _helped(program: str, process: int, ranges: Sequence[IDMap]) -> bool:
+    numbers = [str(number) for entry in ranges for number in entry]
+    try:
+        done = subprocess.run(
+            [program, str(process), *numbers], capture_output=True, timeout=_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        return False
+    return done.returncode == 0
+
+
+def _map_one(process: int, kind: str, identifier: int) -> None:
+    """Map the user's own ID; a map that is there already stays, it can be written once."""
+    path = f"/proc/{process}/{kind}"
+    if not _read(path):
+        _write(path, f"0 {identifier} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
