@@ -27,7 +27,7 @@ _TURN_SECONDS: Final = 0.004
 
 def install(busy: Callable[[], bool]) -> None:
     """Let pyfuse3 wait in our way. *busy* tells that worker threads have results to deliver."""
-    if isinstance(getattr(pyfuse3, "trio", None), type(trio)):
+    if getattr(pyfuse3, "trio", None) is trio:
         pyfuse3.trio = _Trio(busy)  # type: ignore[attr-defined]  # the stub does not name it
 
 

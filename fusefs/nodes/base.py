@@ -34,8 +34,7 @@ def node_ino(*role: str) -> Ino:
     return Ino(int.from_bytes(digest, "little") | 1 << 63)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
+class Attributes(NamedTuple):
     """stat(2) of a node; times in nanoseconds since the epoch, ``blocks`` of 512 bytes."""
 
     ino: Ino

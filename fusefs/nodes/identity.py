@@ -7,7 +7,7 @@ Knows nothing of: disks, stores, requests. A view that shows everything as store
 import errno
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from drivers.idmap.maps import IDMap, to_container, to_host
@@ -51,8 +51,7 @@ class Contained:
 
     def shown(self, attributes: Attributes) -> Attributes:
         """IDs of the container; nobody's where it has none."""
-        return replace(
-            attributes,
+        return attributes._replace(
             uid=self._inside(attributes.uid, self.uid_map),
             gid=self._inside(attributes.gid, self.gid_map),
         )
@@ -86,7 +85,7 @@ class Mine:
     def shown(self, attributes: Attributes) -> Attributes:
         """The mounting user's, with the permission to read."""
         readable = stat.S_IRUSR | (stat.S_IXUSR if stat.S_ISDIR(attributes.mode) else 0)
-        return replace(attributes, mode=attributes.mode | readable, uid=self.uid, gid=self.gid)
+        return attributes._replace(mode=attributes.mode | readable, uid=self.uid, gid=self.gid)
 
     def creator(self, uid: int, gid: int) -> tuple[int, int]:
         """Whoever makes it, it is the container's root's."""

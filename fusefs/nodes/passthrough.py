@@ -345,8 +345,14 @@ class BackedListing(OpenDirectory):
         if self.steady and first == len(self._found):
             self._found.extend(found)
             if len(self._found) == len(self.names):
-                self._directory.view.listings.keep(self._directory, self._found)
+                self._keep()
         return found
+
+    def _keep(self) -> None:
+        view = self._directory.view
+        view.listings.keep(self._directory, self._found)
+        if not view.is_open:  # closed meanwhile, which forgets all listings
+            view.listings.drop(view)
 
     def _look(self, first: int, count: int) -> list[ListedEntry]:
         directory = self._directory

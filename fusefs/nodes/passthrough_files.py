@@ -4,7 +4,6 @@ Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view c
 """
 
 import os
-from dataclasses import replace
 from typing import Final
 
 from fusefs.nodes.base import Attributes, Caller, File, Link, OpenFile
@@ -40,6 +39,11 @@ class BackedLink(BackedNode, Link):
         stored = self._stored_target()
         return rebased(stored, self._depth()) if self.view.rebase else stored
 
+    def doubt(self) -> None:
+        """The target as well."""
+        super().doubt()
+        self._stored = None
+
     def read_ahead(self, name: bytes, above: int) -> None:
         """Read the target of a link that cannot change, met as *name* in the directory *above*."""
         if self._stored is None:
@@ -48,7 +52,7 @@ class BackedLink(BackedNode, Link):
     def shown(self, status: os.stat_result) -> Attributes:
         """The size is that of the target as it is shown."""
         shown = super().shown(status)
-        return replace(shown, size=len(self.target())) if self.view.rebase else shown
+        return shown._replace(size=len(self.target())) if self.view.rebase else shown
 
     def xattr(self, name: bytes) -> bytes:
         """One of its own, or the target as stored where another one is shown."""

@@ -128,6 +128,10 @@ class BackedNode(Node):
         """Attributes of the backing file."""
         return self.known or self.learned(self.status())
 
+    def doubt(self) -> None:
+        """Forget what was learned: the view may show something else when it is opened again."""
+        self.known = None
+
     def learned(self, status: os.stat_result) -> Attributes:
         """What the tree shows for *status*, which is kept where it cannot change."""
         shown = self.shown(status)

@@ -213,6 +213,9 @@ class View:
     def _shut(self) -> None:
         self.descriptors.drop(self)
         self.listings.drop(self)
+        with self._lock:
+            for node in list(self._live.values()):
+                node.doubt()
         self._root = None
         if self._close_root is not None:
             self._close_root()

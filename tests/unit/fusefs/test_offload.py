@@ -90,3 +90,43 @@ def test_what_is_done_later_is_done() -> None:
 
     _run(story)
     assert done.is_set()
+
+
+def test_a_slow_call_lets_other_tasks_run() -> None:
+    async def story(offload: Offload):
+        steps: list[str] = []
+
+        async def other() -> None:
+            steps.append("other")
+
+        await offload.data(int)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            await offload.data(time.sleep, 0.05)
+            steps.append("slow")
+        assert steps == ["other", "slow"]
+
+    _run(story)
+
+
+def test_results_that_come_just_when_patience_ends_come_once_each() -> None:
+    async def story(offload: Offload):
+        async def ask(number: int) -> None:
+            for step in range(200):
+                pause = 0.0003 + (step % 10 - 5) * 0.00002
+                assert await offload.data(_after, pause, number + step) == number + step
+
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                for number in range(4):
+                    nursery.start_soon(ask, number * 1000)
+        return offload.under_way
+
+    assert _run(story) == 0
+
+
+def _after(seconds: float, result: int) -> int:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        time.sleep(0)
+    return result
