@@ -10,6 +10,7 @@ from typing import Final
 
 from backend import errors as store
 from drivers import errors as drivers
+from fusefs.fusermount import HelperError
 from fusefs.mountpoint import MountPointError
 from fusefs.options import MountOptionError
 
@@ -49,6 +50,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     store.NotMountedError: errno.EINVAL,
     MountOptionError: errno.EINVAL,
     MountPointError: errno.EBUSY,
+    HelperError: errno.EPERM,
     MemoryError: errno.ENOMEM,
     TimeoutError: errno.EBUSY,
 }
