@@ -9,9 +9,11 @@ size. A directory is listed when it differs itself, or something in it does.
 
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.ids import LayerID
 from drivers.linux import xattr
 from drivers.linux.beneath import open_inside
 from drivers.protocol import Change, ChangeKind
@@ -31,6 +33,22 @@ def compare(old: int | None, new: int) -> list[Change]:
     while waiting:
         waiting += comparison.directory(waiting.pop())
     return comparison.sorted_changes()
+
+
+def compare_layers(
+    open_tree: Callable[[LayerID], int], layer: LayerID, parent: LayerID | None
+) -> list[Change]:
+    """Compare what *open_tree* gives for *layer* and for *parent* (None: an empty tree)."""
+    new = open_tree(layer)
+    try:
+        old = None if parent is None else open_tree(parent)
+        try:
+            return compare(old, new)
+        finally:
+            if old is not None:
+                os.close(old)
+    finally:
+        os.close(new)
 
 
 @dataclass(frozen=True, slots=True)

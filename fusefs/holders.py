@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.linux.process import command_name
+
 _LINKS: Final = (("cwd", "working directory"), ("root", "root directory"), ("exe", "program"))
 
 
@@ -29,7 +31,7 @@ def holders(place: str) -> Iterator[Holder]:
         if name.isdigit() and int(name) != os.getpid():
             what = _held_by(f"/proc/{name}", place)
             if what:
-                yield Holder(int(name), _command(name), what)
+                yield Holder(int(name), command_name(int(name)), what)
 
 
 def _held_by(process: str, place: str) -> str:
@@ -71,11 +73,3 @@ def _target(link: str) -> str:
 def _is_below(path: str, place: str) -> bool:
     path = path.removesuffix(" (deleted)")
     return path == place or path.startswith(place.rstrip("/") + "/")
-
-
-def _command(pid: str) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "?"

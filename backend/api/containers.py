@@ -72,7 +72,7 @@ class Containers(Objects[Container]):
             self._check_key(key)
         self._check_shifting(uid_map, gid_map)
         volatile = volatile or self._shop.options.transient
-        options = tuple(mount_options)
+        labels = {"MountLabel": mount_label, "ProcessLabel": process_label}
         with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
             source = lookup.image(self._images(tx), image) if image else None
             wanted = Container(
@@ -84,13 +84,7 @@ class Containers(Objects[Container]):
                 created=gotime.now(),
                 uid_map=uid_map,
                 gid_map=gid_map,
-                flags={
-                    **flags,
-                    "MountLabel": mount_label,
-                    "ProcessLabel": process_label,
-                    **({"MountOpts": list(options)} if options else {}),
-                    **({"Volatile": True} if volatile else {}),
-                },
+                flags={**flags, **labels, **_mounting(tuple(mount_options), volatile=volatile)},
                 location=self._shop.stores.containers.files[volatile].path,
             )
             if tx.containers.get(wanted.id) is not None:
@@ -220,3 +214,9 @@ class Containers(Objects[Container]):
 
     def _without_item(self, record: Container, key: str) -> Container:
         return without_item(record, key)
+
+
+def _mounting(options: tuple[str, ...], *, volatile: bool) -> Mapping[str, Any]:
+    """Flags that say how to mount the container; absent where there is nothing to say."""
+    flags: dict[str, Any] = {"MountOpts": list(options)} if options else {}
+    return {**flags, "Volatile": True} if volatile else flags

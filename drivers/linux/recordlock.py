@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from drivers.linux.process import command_name
+
 # struct flock: l_type, l_whence, l_start, l_len (0 = to infinity), l_pid (0 for this kind of lock).
 _FLOCK: Final = struct.Struct("@hhqqi0q")
 _BUSY: Final = (errno.EAGAIN, errno.EACCES)
@@ -72,20 +74,12 @@ def holders(fd: int) -> list[str]:
     if kind == fcntl.F_UNLCK:
         return []
     if pid > 0:
-        return [f"{_name(pid)} ({pid})"]
-    return [f"{_name(pid)} ({pid})" for pid in _description_lock_holders(os.fstat(fd))]
+        return [f"{command_name(pid)} ({pid})"]
+    return [f"{command_name(pid)} ({pid})" for pid in _description_lock_holders(os.fstat(fd))]
 
 
 def _flock(kind: int) -> bytes:
     return _FLOCK.pack(kind, os.SEEK_SET, 0, 0, 0)
-
-
-def _name(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "a process"
 
 
 def _description_lock_holders(status: os.stat_result) -> Iterator[int]:

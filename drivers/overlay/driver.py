@@ -265,7 +265,7 @@ class OverlayDriver:
 
     def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
         """Read the layer's own content; where that does not tell all, compare merged views."""
-        from drivers.naive import compare
+        from drivers.naive import compare_layers
         from drivers.overlay.diffing import FullComparisonNeededError, changes_of
 
         directory = self._layout.directory(layer)
@@ -276,16 +276,7 @@ class OverlayDriver:
                 return changes_of(f"{directory}/diff", lowers, prefix=self._xattr_prefix())
             except FullComparisonNeededError:
                 pass
-        new = self.open_merged(layer)
-        try:
-            old = None if parent is None else self.open_merged(parent)
-            try:
-                return compare(old, new)
-            finally:
-                if old is not None:
-                    os.close(old)
-        finally:
-            os.close(new)
+        return compare_layers(self.open_merged, layer, parent)
 
     def open_merged(self, layer: LayerID) -> int:
         """Return a private read-only merged view."""

@@ -108,19 +108,10 @@ class VfsDriver:
 
     def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
         """Compare the two trees."""
-        from drivers.naive import compare
+        from drivers.naive import compare_layers
 
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        new = os.open(self._directory(layer), flags)
-        try:
-            old = None if parent is None else os.open(self._directory(parent), flags)
-            try:
-                return compare(old, new)
-            finally:
-                if old is not None:
-                    os.close(old)
-        finally:
-            os.close(new)
+        return compare_layers(lambda one: os.open(self._directory(one), flags), layer, parent)
 
     def open_merged(self, layer: LayerID) -> int:
         """Return a private read-only view of the layer's directory."""
