@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _BELOW_TOP_BIT: Final = (1 << 63) - 1
 _OPEN_DIRECTORIES: Final = 256
-_LISTED_ENTRIES: Final = 32768
-"""About 1 KiB each, with the nodes."""
+_LISTED_ENTRIES: Final = 16384
+"""About 1.2 KiB each, with the nodes: 20 MiB."""
 
 Identity = tuple[int, int]
 """(device, inode). The device of the view's root counts as 0: it differs from mount to mount."""
