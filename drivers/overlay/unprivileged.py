@@ -3,6 +3,8 @@
 Used by: drivers.overlay.mounting. Knows nothing of: layers.
 A program of its own enters the namespace, because a process with threads cannot. It mounts, sends
 the descriptor and ends; the mount, which is nowhere to be seen, lives as long as the descriptor.
+It does not stay for the next request: its namespace has a copy of every mount, ours too, and would
+keep them from ending when they are unmounted.
 """
 
 import contextlib
@@ -35,7 +37,7 @@ def mount_detached(overlay: OverlayMount, aside: str) -> int:
         ours.settimeout(_SECONDS)
         with theirs:
             child = subprocess.Popen(
-                [sys.executable, "-c", _START, _root(), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", _START, _root(), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )

@@ -78,9 +78,24 @@ def own(request: pytest.FixtureRequest) -> Iterator[Own]:
         user.run("fusermount3", "-u", "-z", mine.where, check=False)
 
 
+def is_running(process: int) -> bool:
+    """Whether it has not ended; nobody may have asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes() != b""
+    except FileNotFoundError:
+        return False
+
+
 def wait_until_unmounted(own: Own) -> None:
     deadline = time.monotonic() + 10
     while own.mounted():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def wait_until_ended(process: int) -> None:
+    deadline = time.monotonic() + 10
+    while is_running(process):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -109,10 +124,22 @@ def test_owners_on_disk_are_shown_where_that_is_asked_for(own: Own) -> None:
 
 def test_a_signal_unmounts_what_the_helper_has_mounted(own: Own) -> None:
     own.shell(own.command("mount", own.where))
+    daemon = own.daemon()
 
-    os.kill(own.daemon(), signal.SIGTERM)
+    os.kill(daemon, signal.SIGTERM)
 
     wait_until_unmounted(own)
+    wait_until_ended(daemon)
+
+
+def test_who_may_not_open_the_device_is_told_what_helps(own: Own) -> None:
+    own.user.device.chmod(0o600)
+
+    refused = own.shell(own.command("mount", own.where), check=False)
+
+    assert "/dev/fuse" in refused
+    assert "chmod 666" in refused
+    assert not own.mounted()
 
 
 def test_the_next_mount_cleans_up_after_a_daemon_that_was_killed(own: Own) -> None:
@@ -148,8 +175,10 @@ def test_overlay_layers_are_merged_for_reading_without_privileges(
     merged = own.shell(f"cat {own.where}/containers/web/rootfs/mine")
     assert merged == "mine"
 
+    daemon = own.daemon()
     own.shell(own.command("umount", own.where))
     assert not own.mounted()
+    assert not is_running(daemon)
 
 
 @pytest.mark.parametrize("own", ["vfs", "overlay"], indirect=True)

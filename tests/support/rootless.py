@@ -57,6 +57,7 @@ class User:
         os.chown(self.home, UID, UID)
         self._etc = private = base / "etc"
         private.mkdir(0o755)
+        self.device = private / "fuse"
         account = f"tester:x:{UID}:{UID}::{self.home}:/bin/sh\n"
         (private / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{account}")
         (private / "group").write_text(f"root:x:0:\ntester:x:{UID}:\n")
