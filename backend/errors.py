@@ -5,6 +5,7 @@
         NotAStoreError             a graph root that is missing, unreadable or no store
         ConfigError                storage.conf or an option cannot be read
         RecordFileError            a JSON file of the store is damaged; names the file
+        LockFileError              a lock file of the store is no file that can be locked
         ReadOnlyStoreError         a change in a store or object that is read-only
         LockTimeoutError           a lock was not obtained in time; names the holder
         UnknownObjectError         no such object, or an ambiguous prefix
@@ -53,6 +54,16 @@ class RecordFileError(StoreError):
 
     def __init__(self, path: str, reason: str, *, remedy: str = "") -> None:
         super().__init__(f"loading {path}: {reason}", remedy=remedy)
+        self.path = path
+
+
+class LockFileError(StoreError):
+    """Something that cannot be locked has the name of a lock file."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"lock file {path}: {reason}", remedy="move it away while nothing uses the store"
+        )
         self.path = path
 
 

@@ -29,6 +29,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     store.NotAStoreError: errno.EUCLEAN,
     store.ConfigError: errno.EINVAL,
     store.RecordFileError: errno.EUCLEAN,
+    store.LockFileError: errno.EUCLEAN,
     store.ReadOnlyStoreError: errno.EROFS,
     store.LockTimeoutError: errno.EBUSY,
     store.UnknownObjectError: errno.ENOENT,

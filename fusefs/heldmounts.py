@@ -25,7 +25,7 @@ from backend.errors import UnknownObjectError
 from backend.model.records import ContainerID
 from drivers.errors import StorageError
 from drivers.ids import LayerID
-from drivers.linux import atomicfile, capability, mount, mountinfo
+from drivers.linux import atomicfile, capability, mount, mountinfo, regularfile
 from fusefs import fusermount
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ class Note:
         members: Any = json.loads(data)
         if not isinstance(members, dict) or set(members) != set(cls.__slots__):
             raise ValueError("not a note of held mounts")
+        for counts in (members["held"], members["pending"]):
+            if not isinstance(counts, dict) or {type(count) for count in counts.values()} - {int}:
+                raise ValueError("not a note of held mounts")
         return cls(**members)
 
 
@@ -184,18 +187,18 @@ def recover(store: "Store", run_root: str) -> list[str]:
 
 def _clean_up(store: "Store", path: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
-            note = Note.decoded(file.read())
+        note = Note.decoded(regularfile.read(path))
     except FileNotFoundError:
         return []  # another daemon was faster
-    except (ValueError, TypeError) as problem:
+    except (OSError, ValueError, TypeError, RecursionError) as problem:
         log.warning("%s: %s; it is left alone", path, problem)
         return []
     _detach_dead(note)
     counts = Counter(note.held)
     for layer, before in note.pending.items():
-        if store.mounts.count(layer) <= before:
-            counts[layer] -= 1  # it died before the count was stored
+        with contextlib.suppress(UnknownObjectError):  # deleted since
+            if store.mounts.count(layer) <= before:
+                counts[layer] -= 1  # it died before the count was stored
     if held := {layer: count for layer, count in counts.items() if count > 0}:
         store.mounts.repair(held)
     os.unlink(path)

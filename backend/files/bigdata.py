@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from backend.codec.bigdataname import file_name
-from drivers.linux import atomicfile
+from drivers.linux import atomicfile, regularfile
 
 
 def path_of(directory: str, key: str) -> str:
@@ -19,8 +19,7 @@ def path_of(directory: str, key: str) -> str:
 
 def read(directory: str, key: str) -> bytes:
     """The item. Raises FileNotFoundError if it is not there."""
-    with open(path_of(directory, key), "rb") as file:
-        return file.read()
+    return regularfile.read(path_of(directory, key))
 
 
 def write(directory: str, key: str, data: bytes) -> None:

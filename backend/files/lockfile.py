@@ -12,6 +12,7 @@ that descriptor only.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import threading
 import time
@@ -19,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from backend.errors import LockTimeoutError, ReadOnlyStoreError
+from backend.errors import LockFileError, LockTimeoutError, ReadOnlyStoreError
 from backend.files.rwlock import ReadWriteLock
-from drivers.linux import recordlock
+from drivers.linux import recordlock, regularfile
 
 TOKEN_BYTES: Final = 64
 _TOKEN: Final = struct.Struct("<QQI44s")  # time, counter, PID, random; only equality is tested
@@ -142,12 +143,14 @@ def _open_locked(
     path: str, key: tuple[int, int], *, exclusive: bool, deadline: float | None
 ) -> int:
     """A descriptor with the lock on it; -1 if *path* is not the file *key* any more."""
-    flags = (os.O_RDWR if exclusive else os.O_RDONLY) | os.O_CLOEXEC
+    flags = (os.O_RDWR if exclusive else os.O_RDONLY) | os.O_NOFOLLOW
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     try:
-        fd = os.open(path, flags)
+        fd = regularfile.open_fd(path, flags)
     except FileNotFoundError:
         return -1
+    except regularfile.NotRegularError as exc:
+        raise LockFileError(path, exc.what) from None
     try:
         if _key(os.fstat(fd)) != key:
             os.close(fd)
@@ -198,7 +201,10 @@ def _stop_using(key: tuple[int, int], entry: _Entry) -> None:
 
 def _identity(path: str, *, create: bool) -> tuple[int, int] | None:
     try:
-        return _key(os.stat(path))
+        status = os.lstat(path)  # a link might lead to a file that is not the store's
+        if not stat.S_ISREG(status.st_mode):
+            raise LockFileError(path, "it is no regular file")
+        return _key(status)
     except FileNotFoundError:
         if not create:
             return None

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 from backend.codec.gojson import MalformedError
 from backend.codec.recordfiles import BadRecord, Decoded, Format, join
 from backend.errors import RecordFileError
-from drivers.linux import atomicfile
+from drivers.linux import atomicfile, regularfile
 
 R = TypeVar("R")
 
@@ -46,12 +46,11 @@ class RecordFile(Generic[R]):
         Raises RecordFileError if it is damaged as a whole.
         """
         try:
-            with open(self.path, "rb") as file:
-                data = file.read()
+            data = regularfile.read(self.path)
         except FileNotFoundError:
             return Decoded()
-        except IsADirectoryError:
-            raise RecordFileError(self.path, "it is a directory", remedy=_REMEDY) from None
+        except regularfile.NotRegularError as exc:
+            raise RecordFileError(self.path, exc.what, remedy=_REMEDY) from None
         try:
             return self.format.decode(data, **derived)
         except MalformedError as exc:

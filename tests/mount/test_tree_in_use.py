@@ -1,5 +1,7 @@
 """What people and their tools do to the mounted tree, step after step without a pause."""
 
+import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -117,3 +119,27 @@ def test_after_a_broken_connection_the_next_mount_works_at_once(
     assert again.stop() == 0
     with open_store(smallstore.options(tree.roots)) as store:
         assert not store.snapshot().mounts
+
+
+def test_notes_that_make_no_sense_are_in_nobodys_way(roots: Roots, mount_store: MountStore) -> None:
+    small = smallstore.make(roots)
+    notes = roots.run / "storagefs"
+    notes.mkdir(parents=True, exist_ok=True)
+    note = {"pid": 1, "mount_point": "/", "mount_id": 1, "held": {"gone": 1}, "pending": {"x": 0}}
+    for name, content in {
+        "1": note,
+        "2": note | {"pending": {"x": "y"}},
+        "3": note | {"held": [1]},
+        "4": {},
+    }.items():
+        (notes / f"{name}.json").write_text(json.dumps(content))  # noqa: TID251 - a file of our own
+    (notes / "5.json").write_text("[" * 100_000)
+    (notes / "6.json").mkdir()
+    os.mkfifo(notes / "7.json")
+
+    tree = mount_store(roots)
+    assert shell(tree, f"cat {small.web}/one") == "1\n"
+    assert tree.stop() == 0
+    assert os.path.ismount("/")
+    assert not (notes / "1.json").exists()
+    assert tree.log_text().count("left alone") == 6

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import LockTimeoutError, ReadOnlyStoreError
+from backend.errors import LockFileError, LockTimeoutError, ReadOnlyStoreError
 from backend.files.lockfile import TOKEN_BYTES, HeldLock, locked
 
 # What a Go tool does: a POSIX record lock on the whole file, held until it is told to stop.
@@ -25,6 +25,25 @@ fcntl.lockf(file, fcntl.LOCK_EX if sys.argv[2] == "w" else fcntl.LOCK_SH)
 print("locked", flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "link"])
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_what_is_no_file_is_not_locked_and_what_it_leads_to_is_not_touched(
+    tmp_path: Path, kind: str, *, exclusive: bool
+) -> None:
+    lock, other = tmp_path / "x.lock", tmp_path / "other"
+    other.write_bytes(b"untouched")
+    if kind == "directory":
+        lock.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(lock)
+    else:
+        lock.symlink_to(other)
+
+    with pytest.raises(LockFileError, match=r"x\.lock"), locked(str(lock), exclusive=exclusive):
+        pytest.fail("locked")
+    assert other.read_bytes() == b"untouched"
 
 
 @contextmanager
@@ -175,8 +194,9 @@ def writers_wait() -> bool:
 
 
 def test_one_file_under_two_paths_is_one_lock(lock: Path) -> None:
-    other = lock.with_name("alias")
-    other.symlink_to(lock)
+    alias = lock.parent.with_name("alias")
+    alias.symlink_to(lock.parent)
+    other = alias / lock.name
     with (
         locked(str(lock), exclusive=True),
         pytest.raises(LockTimeoutError),

@@ -155,6 +155,27 @@ def test_a_damaged_file_is_a_problem_for_readers_and_refused_by_writers(
     store.images.create()
 
 
+@pytest.mark.parametrize("kind", ["directory", "fifo", "endless"])
+def test_what_is_no_record_file_is_a_problem_and_nobody_waits_for_it(
+    graph: Path, store: Store, kind: str
+) -> None:
+    layers_json(graph, record("a"))
+    path = graph / "vfs-images" / "images.json"
+    path.unlink(missing_ok=True)
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    snapshot = store.snapshot()
+    assert snapshot.layers.get("a")
+    (problem,) = snapshot.problems
+    assert (problem.kind, problem.path) == ("store", str(path))
+    with pytest.raises(RecordFileError, match="it is"):
+        store.images.create()
+
+
 def test_one_bad_record_is_listed_and_its_file_never_rewritten(graph: Path, store: Store) -> None:
     path = layers_json(graph, record("a"), '{"id":"b","names":7}', record("c"))
     before = path.read_bytes()
