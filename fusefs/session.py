@@ -16,7 +16,7 @@ from backend.model.options import StoreOptions
 from backend.model.snapshot import Snapshot
 from backend.store import Store, open_store
 from drivers.errors import StorageError
-from drivers.linux import capability
+from drivers.linux import capability, userns
 from fusefs import heldmounts, logs, mountpoint
 from fusefs.connection import Kind
 from fusefs.difference import difference
@@ -77,6 +77,15 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
     return 0
 
 
+def _looks(mount: MountOptions) -> Looks:
+    """What ``ids=`` and ``symlinks=`` mean for the user who mounts."""
+    rebase, uid, gid = mount.symlinks == "rebase", os.geteuid(), os.getegid()
+    if mount.ids != "container" or not uid:
+        return Looks(ids=mount.ids, rebase=rebase, uid=uid, gid=gid)
+    users, groups = userns.own_maps()
+    return Looks(ids=mount.ids, rebase=rebase, uid_map=users, gid_map=groups)
+
+
 def _recover(store: Store) -> None:
     """Clean up after daemons that were killed."""
     try:
@@ -103,12 +112,7 @@ class _Parts:
             self._guard,
             can_mount=can_mount,
             read_only=mount.read_only,
-            looks=Looks(
-                ids=mount.ids,
-                rebase=mount.symlinks == "rebase",
-                uid=os.geteuid(),
-                gid=os.getegid(),
-            ),
+            looks=_looks(mount),
         )
 
     def close(self) -> None:

@@ -35,3 +35,18 @@ def to_container(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:
         if entry.host_id <= identifier < entry.host_id + entry.size:
             return identifier - entry.host_id + entry.container_id
     return None
+
+
+def through(inner: tuple[IDMap, ...], outer: tuple[IDMap, ...]) -> tuple[IDMap, ...]:
+    """Return the map of a container in a user namespace: *inner* leads into *outer*."""
+    if not inner or not outer:
+        return inner or outer
+    found = []
+    for near in inner:
+        for far in outer:
+            first = max(near.host_id, far.container_id)
+            end = min(near.host_id + near.size, far.container_id + far.size)
+            if first < end:
+                inside = near.container_id + first - near.host_id
+                found.append(IDMap(inside, far.host_id + first - far.container_id, end - first))
+    return tuple(found)

@@ -1,6 +1,6 @@
 """User namespaces: entering a new one, and giving it the IDs of the user.
 
-Used by: drivers.overlay.unprivileged. Knows nothing of: what is done inside.
+Used by: drivers.overlay.unprivileged, fusefs.session. Knows nothing of: what is done inside.
 One process enters (:func:`enter_new`); then its parent, outside, maps the IDs (:func:`map_ids`),
 because the setuid helpers do that for processes of the user only from there.
 """
@@ -34,6 +34,20 @@ def map_ids(process: int) -> None:
 
     Without any, or without the helpers, the namespace has the user's own ID alone.
     """
+    users, groups = own_maps()
+    if not (
+        len(users) > 1
+        and len(groups) > 1
+        and _helped("newuidmap", process, users)
+        and _helped("newgidmap", process, groups)
+    ):
+        _map_one(process, "uid_map", users[0].host_id)
+        _write(f"/proc/{process}/setgroups", "deny")
+        _map_one(process, "gid_map", groups[0].host_id)
+
+
+def own_maps() -> tuple[tuple[IDMap, ...], tuple[IDMap, ...]]:
+    """The maps, of users and of groups, of this user's namespaces: root, then subordinate IDs."""
     uid, gid = os.geteuid(), os.getegid()
     try:
         name = pwd.getpwuid(uid).pw_name
@@ -41,15 +55,7 @@ def map_ids(process: int) -> None:
         name = ""
     users = ranges_of(_read("/etc/subuid"), uid, name)
     groups = ranges_of(_read("/etc/subgid"), uid, name)
-    if not (
-        users
-        and groups
-        and _helped("newuidmap", process, (IDMap(0, uid, 1), *users))
-        and _helped("newgidmap", process, (IDMap(0, gid, 1), *groups))
-    ):
-        _map_one(process, "uid_map", uid)
-        _write(f"/proc/{process}/setgroups", "deny")
-        _map_one(process, "gid_map", gid)
+    return (IDMap(0, uid, 1), *users), (IDMap(0, gid, 1), *groups)
 
 
 def _helped(program: str, process: int, ranges: Sequence[IDMap]) -> bool:

@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from drivers.idmap.maps import IDMap, to_container, to_host
+from drivers.idmap.maps import IDMap, through, to_container, to_host
 from fusefs.nodes.base import Attributes
 
 OVERFLOW_ID: Final = 65534
@@ -101,17 +101,24 @@ class Mine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """What a mount asks of its views; ``uid`` and ``gid`` are the mounting user's."""
+    """What a mount asks of its views; ``uid`` and ``gid`` are the mounting user's.
+
+    ``uid_map`` and ``gid_map`` are those of the user namespace that the store belongs to, where we
+    look at it from outside.
+    """
 
     ids: Literal["host", "container", "mounter"] = "host"
     rebase: bool = False
     uid: int = 0
     gid: int = 0
+    uid_map: tuple[IDMap, ...] = ()
+    gid_map: tuple[IDMap, ...] = ()
 
     def owners(
         self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...], *, shifted: bool = False
     ) -> Owners | None:
         """How owners are translated in a view of content with these maps; None: not at all."""
+        uid_map, gid_map = through(uid_map, self.uid_map), through(gid_map, self.gid_map)
         if self.ids == "mounter":
             maker = _root(uid_map, self.uid), _root(gid_map, self.gid)
             return Mine(self.uid, self.gid, maker)

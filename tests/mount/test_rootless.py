@@ -122,6 +122,13 @@ def test_owners_on_disk_are_shown_where_that_is_asked_for(own: Own) -> None:
     assert int(theirs) == rootless.FIRST_SUBORDINATE + 6
 
 
+def test_owners_in_the_container_are_told_apart_by_the_subordinate_ids(own: Own) -> None:
+    own.shell(own.command("mount", "-o", "ids=container", own.where))
+
+    rootfs = f"{own.where}/layers/{LAYER}/rootfs"
+    assert own.shell(f"stat -c %u:%g {rootfs}/mine {rootfs}/theirs") == "0:0\n7:7\n"
+
+
 def test_a_signal_unmounts_what_the_helper_has_mounted(own: Own) -> None:
     own.shell(own.command("mount", own.where))
     daemon = own.daemon()
