@@ -198,7 +198,7 @@ class OverlayDriver:
             overlay = OverlayMount(
                 lowers=lowers,
                 upper=f"{directory}/diff",
-                work=f"{directory}/work",
+                work=self._own(directory, request.layer, "work"),
                 flags=flags,
                 options=rest,
                 label=request.mount_label,
@@ -219,6 +219,8 @@ class OverlayDriver:
         """Return *diff* and the older contents of the same layer, uppermost first."""
         from drivers.overlay.layout import older_contents
 
+        home = os.path.dirname(os.path.dirname(diff))  # it is HOME/ID/diff or HOME/l/SHORT
+        self._own(os.path.join(home, layer), layer, "diff")
         foreign = f"{diff}/../composefs-data"
         if os.path.lexists(foreign):
             raise LayerDirectoryError(
@@ -228,6 +230,14 @@ class OverlayDriver:
                 remedy="pull the image again without use_composefs",
             )
         return [diff, *older_contents(f"{diff}/..")]
+
+    def _own(self, directory: str, layer: LayerID, name: str) -> str:
+        """Return a part of a layer; one that is a link could lead anywhere."""
+        path = os.path.join(directory, name)
+        if os.path.islink(path):
+            remedy = "put the directory itself in the place of the link"
+            raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
+        return path
 
     def _empty(self, directory: str) -> str:
         empty = os.path.join(directory, "empty")
@@ -261,7 +271,7 @@ class OverlayDriver:
 
     def diff_directory(self, layer: LayerID) -> str:
         """Return the layer's own content."""
-        return os.path.join(self._layout.directory(layer), "diff")
+        return self._own(self._layout.directory(layer), layer, "diff")
 
     def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
         """Read the layer's own content; where that does not tell all, compare merged views."""
@@ -273,7 +283,7 @@ class OverlayDriver:
         if parent == (chain[0].layer if chain else None):
             lowers = self._lowers(layer, directory) if chain else ()
             try:
-                return changes_of(f"{directory}/diff", lowers, prefix=self._xattr_prefix())
+                return changes_of(self.diff_directory(layer), lowers, prefix=self._xattr_prefix())
             except FullComparisonNeededError:
                 pass
         return compare_layers(self.open_merged, layer, parent)

@@ -192,7 +192,7 @@ def layers_in(home: str) -> list[LayerID]:
 def older_contents(directory: str) -> list[str]:
     """Return diff1, diff2, … of a layer's directory, up to the first gap."""
     found: list[str] = []
-    while os.path.isdir(path := os.path.join(directory, f"diff{len(found) + 1}")):
+    while _is_directory(path := os.path.join(directory, f"diff{len(found) + 1}")):
         found.append(path)
     return found
 

@@ -144,6 +144,36 @@ class TestLayout:
             with pytest.raises(LayerDirectoryError):
                 driver.open_merged(layers[1])
 
+    @pytest.mark.parametrize("part", ["diff", "work"])
+    def test_a_part_that_is_a_link_is_refused(
+        self, driver: Driver, roots: Roots, tmp_path: Path, part: str
+    ) -> None:
+        base, top = make_chain(driver, 2)
+        place, outside = home(roots) / top / part, tmp_path / "outside"
+        outside.mkdir()
+        if not place.exists():
+            place.mkdir()
+        erase_tree(str(place))
+        place.symlink_to(outside)
+        with pytest.raises(LayerDirectoryError, match="link"):
+            driver.mount(MountRequest(layer=top))
+        if part == "diff":
+            above = LayerID("f" * 64)
+            driver.create(NewLayer(id=above, parent=base))
+            (home(roots) / above / "lower").write_text(
+                ":".join(f"l/{driver.link_of(layer)}" for layer in (top, base))
+            )
+            for use in (
+                driver.open_diff,
+                driver.open_merged,
+                lambda one: driver.changes(one, base),
+            ):
+                with pytest.raises(LayerDirectoryError, match="link"):
+                    use(top)
+            with pytest.raises(LayerDirectoryError, match="link"):
+                driver.open_merged(above)
+        assert list(outside.iterdir()) == []
+
     def test_the_drivers_own_directories_are_no_layers(self, driver: Driver) -> None:
         for name in ("l", "staging", "tempdirs"):
             with pytest.raises(UnsafeNameError):
