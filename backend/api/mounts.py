@@ -4,13 +4,19 @@ Used by: backend.store (as Store.mounts). Knows nothing of: how a driver mounts.
 The kernel's mount table decides where it and the counts disagree.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from backend.api import lookup
 from backend.api.layers import in_use
 from backend.api.workshop import Workshop
-from backend.errors import LayerUnknownError, NotMountedError, ReadOnlyStoreError
+from backend.errors import (
+    InvalidValueError,
+    LayerUnknownError,
+    NotMountedError,
+    ReadOnlyStoreError,
+)
 from backend.model.records import Container, Layer, MountPoint
 from backend.model.snapshot import Snapshot
 from backend.stores.mountpoints import MountPointWriter
@@ -108,7 +114,9 @@ class Mounts:
 
     def _attach(self, target: _Target, label: str) -> str:
         flags = target.container.flags if target.container else {}
-        options: Sequence[str] = flags.get("MountOpts") or ()
+        options: Any = flags.get("MountOpts") or ()
+        if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
+            raise InvalidValueError("MountOpts", str(options), "it is no list of mount options")
         return self._shop.open_driver().mount(
             MountRequest(
                 layer=target.layer.id,

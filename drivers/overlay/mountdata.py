@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from drivers.errors import DriverOptionError
 from drivers.linux import mount
 
 # Options that are no business of the file system: (flag, whether it is set or taken away).
@@ -41,6 +42,7 @@ _ATTRIBUTES: Final = {
     mount.MS_STRICTATIME: mount.MOUNT_ATTR_STRICTATIME,
     mount.MS_NODIRATIME: mount.MOUNT_ATTR_NODIRATIME,
 }
+_OURS: Final = frozenset({"lowerdir", "lowerdir+", "datadir+", "upperdir", "workdir"})
 _SEPARATORS: Final = frozenset(':,\\"')
 
 
@@ -93,10 +95,15 @@ class OverlayMount:
 
 
 def split_options(options: Iterable[str]) -> tuple[int, tuple[str, ...]]:
-    """Return (MS_* flags, the rest) of mount options; the last of contradicting ones wins."""
+    """Return (MS_* flags, the rest) of mount options; the last of contradicting ones wins.
+
+    Raises DriverOptionError for one that names directories: those are not the caller's business.
+    """
     flags = 0
     rest = []
     for option in options:
+        if not _OURS.isdisjoint(part.partition("=")[0].strip() for part in option.split(",")):
+            raise DriverOptionError(option, "directories cannot be chosen by mount options")
         if option in _FLAGS:
             flag, is_set = _FLAGS[option]
             flags = flags | flag if is_set else flags & ~flag

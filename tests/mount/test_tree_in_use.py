@@ -1,5 +1,6 @@
 """What people and their tools do to the mounted tree, step after step without a pause."""
 
+import errno
 import json
 import os
 import subprocess
@@ -143,3 +144,19 @@ def test_notes_that_make_no_sense_are_in_nobodys_way(roots: Roots, mount_store: 
     assert os.path.ismount("/")
     assert not (notes / "1.json").exists()
     assert tree.log_text().count("left alone") == 6
+
+
+@pytest.mark.parametrize("options", [["nodev", 5], "nodev", ["noatime,upperdir=/"]])
+def test_mount_options_of_a_record_that_make_no_sense_are_refused(
+    roots: Roots, mount_store: MountStore, options: object
+) -> None:
+    small = smallstore.make(roots)
+    with open_store(smallstore.options(roots)) as store:
+        store.containers.set_flags("web", {"MountOpts": options})
+    tree = mount_store(roots)
+    with pytest.raises(OSError, match="Invalid argument") as refused:
+        (tree.where / small.web / "one").read_text()
+    assert refused.value.errno == errno.EINVAL
+    assert "options" in shell(tree, "cat errors")
+    assert "Traceback" not in tree.log_text()
+    assert "TypeError" not in tree.log_text()

@@ -86,3 +86,11 @@ def test_a_mount_without_an_upper_directory_is_read_only() -> None:
 def test_separators_in_paths_are_seen(path: str) -> None:
     assert OverlayMount(lowers=(path, "/b")).has_separators()
     assert OverlayMount(lowers=("/b",), upper=path, work="/w").has_separators()
+
+
+@pytest.mark.parametrize(
+    "option", ["upperdir=/etc", "nodev,lowerdir=/etc", "workdir", "datadir+=/x"]
+)
+def test_mount_options_cannot_name_directories(option: str) -> None:
+    with pytest.raises(DriverOptionError, match="directories"):
+        split_options(["nosuid", option])
