@@ -45,9 +45,9 @@ class Difference:
     objects are not among them."""
     deleted: tuple[tuple[Ino, bytes, Ino], ...] = ()
     """Directories of objects that are gone: where they were, their name, their own number."""
-    replaced: tuple[tuple[Ino, bytes, Ino], ...] = ()
-    """Names that were an object's directory and are another's: where, the name, its new number.
-    The kernel must forget them unless it has met the new one."""
+    placed: tuple[tuple[Ino, bytes, Ino], ...] = ()
+    """Directories of objects that have a new name: where they are, the name, their own number.
+    The kernel must forget the name unless it has met them there."""
     inodes: tuple[Ino, ...] = ()
     """Nodes whose attributes or content changed."""
 
@@ -96,8 +96,8 @@ def difference(old: Snapshot, new: Snapshot) -> Difference:
         *(node_ino("image", record.id) for _, record in images.changed),
         *(node_ino("container", record.id) for _, record in containers.changed),
     )
-    replaced = tuple(_replaced_containers(old, new))
-    return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, replaced, inodes)
+    placed = tuple(_placed_containers(old, new))
+    return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, placed, inodes)
 
 
 def _compare(old: Table[R], new: Table[R]) -> _Changes[R]:
@@ -256,12 +256,12 @@ def _container_entries(
         yield from ((directory, name) for name in _WHAT_A_CONTAINER_STANDS_ON)
 
 
-def _replaced_containers(old: Snapshot, new: Snapshot) -> Iterator[tuple[Ino, bytes, Ino]]:
+def _placed_containers(old: Snapshot, new: Snapshot) -> Iterator[tuple[Ino, bytes, Ino]]:
     if old.containers is new.containers:
         return
     before = container_names(old.containers).directories
     for name, identifier in container_names(new.containers).directories.items():
-        if before.get(name, identifier) != identifier:
+        if before.get(name) != identifier:
             yield CONTAINERS, name, node_ino("container", identifier)
 
 

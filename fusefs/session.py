@@ -160,7 +160,7 @@ class _Parts:
             self._notifier.entry_changed(parent, name)
         for parent, name, ino in found.deleted:
             self._notifier.entry_deleted(parent, name, ino)
-        for parent, name, ino in found.replaced:
+        for parent, name, ino in found.placed:
             if os.path.basename(self._path_of(ino)) != os.fsdecode(name):
                 self._notifier.entry_changed(parent, name)
         for ino in found.inodes:

@@ -128,7 +128,7 @@ STATES = {
 def test_the_kernel_forgets_every_name_that_leads_elsewhere(before: str, after: str) -> None:
     old, new = Shown(STATES[before]).entries(), Shown(STATES[after]).entries()
     found = difference(STATES[before], STATES[after])
-    numbered = (*found.deleted, *found.replaced)
+    numbered = (*found.deleted, *found.placed)
     told = {*found.entries, *((parent, name) for parent, name, _ in numbered)}
     directories = {parent for parent, _ in old} & {parent for parent, _ in new}
     for entry in old:
@@ -181,8 +181,9 @@ def test_a_new_directory_is_not_named_because_the_kernel_may_have_mounts_in_it()
 
     assert (containers, b"web") in renamed.entries
     assert (containers, b"web") not in {*created.entries, *replaced.entries}
+    assert (containers, b"web", node_ino("container", f"{7:064x}")) in created.placed
     assert (node_ino("layers"), os.fsencode(TOP)) not in told
-    assert (containers, b"web", node_ino("container", f"{8:064x}")) in replaced.replaced
+    assert (containers, b"web", node_ino("container", f"{8:064x}")) in replaced.placed
 
 
 def test_tables_that_did_not_change_are_not_looked_at() -> None:
