@@ -24,8 +24,9 @@ _RECORDS: Final = 6
 _DATA: Final = 12
 _MOUNTS: Final = 4
 _PATIENCE: Final = 0.0003
-"""Seconds for which the loop itself waits for a result. What comes from memory is there by then
-and costs no switch of tasks; what comes from a disk holds others up no longer than that."""
+"""Seconds for which the loop itself waits for the result of the only call under way. What comes
+from memory is there by then and costs no switch of tasks (17 instead of 45 µs of processor time);
+what comes from a disk holds others up no longer than that, and only the first."""
 
 
 class _Job:
@@ -58,7 +59,8 @@ class _Lane:
         job = _Job(call)
         self.under_way += 1
         self._submit(job)
-        if self._patience and job.done.acquire(timeout=self._patience):
+        alone = self.under_way == 1
+        if alone and self._patience and job.done.acquire(timeout=self._patience):
             return self._taken(job)
         job.task, job.asleep = trio.lowlevel.current_task(), True
         if job.done.acquire(blocking=False):
