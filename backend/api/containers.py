@@ -13,7 +13,7 @@ from backend.api.items import with_item, without_item
 from backend.api.layers import check_unmounted, make_layer
 from backend.api.objects import Objects, checked_names
 from backend.api.removal import remove_layer
-from backend.api.workshop import component, save_freeing, storable
+from backend.api.workshop import check_shifting, component, save_freeing, storable
 from backend.codec import gotime
 from backend.errors import (
     ContainerUnknownError,
@@ -27,10 +27,8 @@ from backend.model.snapshot import ContainerTable, ImageTable, Snapshot
 from backend.stores.containers import ContainerWriter
 from backend.stores.transaction import Kind, WriteTx
 from drivers.erase import erase_tree
-from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
-from drivers.protocol import IDShift
 from drivers.trash import TrashDirectory
 
 _USER_DATA = "userdata"
@@ -70,7 +68,7 @@ class Containers(Objects[Container]):
         items = tuple(big_data)
         for key, _ in items:
             self._check_key(key)
-        self._check_shifting(uid_map, gid_map)
+        check_shifting(self._shop, uid_map, gid_map, remedy="create it without ID maps")
         volatile = volatile or self._shop.options.transient
         labels = {"MountLabel": mount_label, "ProcessLabel": process_label}
         with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
@@ -168,17 +166,6 @@ class Containers(Objects[Container]):
             image for store in self._shop.stores.more_images for image in store.contents.records
         ]
         return ImageTable([*tx.images.table, *more]) if more else tx.images.table
-
-    def _check_shifting(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> None:
-        if not uid_map and not gid_map:
-            return
-        driver = self._shop.open_driver()
-        if not isinstance(driver, IDShift) or not driver.shifts(uid_map, gid_map):
-            raise DriverNotSupportedError(
-                driver.name,
-                "it cannot present layers under other IDs",
-                remedy="create the container without ID maps",
-            )
 
     def _erase_directories(self, tx: WriteTx, container: Container) -> None:
         trash = TrashDirectory(self._shop.trash_root)

@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.api import lookup
 from backend.api.layers import in_use
-from backend.api.workshop import Workshop
+from backend.api.workshop import Workshop, check_shifting
 from backend.errors import (
     InvalidValueError,
     LayerUnknownError,
@@ -113,6 +113,7 @@ class Mounts:
         return MountPoint(layer, "", 0)
 
     def _attach(self, target: _Target, label: str) -> str:
+        self._check_owners(target)
         flags = target.container.flags if target.container else {}
         options: Any = flags.get("MountOpts") or ()
         if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
@@ -125,6 +126,16 @@ class Mounts:
                 volatile=flags.get("Volatile") is True and not self._shop.options.disable_volatile,
             )
         )
+
+    def _check_owners(self, target: _Target) -> None:
+        """Refuse to show a container's layers under other IDs than it was made for."""
+        layer, container = target.layer, target.container
+        if container is None:
+            return
+        maps = container.uid_map, container.gid_map
+        if maps != (layer.uid_map, layer.gid_map):
+            remedy = "let the tool that made the container mount it"
+            check_shifting(self._shop, *maps, remedy=remedy)
 
     def _release(self, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
         left = known.count - users

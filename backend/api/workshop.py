@@ -17,8 +17,10 @@ from backend.model.snapshot import LayerTable, Snapshot
 from backend.stores.base import Writer
 from backend.stores.transaction import Kind, Stores, WriteTx, writing
 from backend.stores.whole import Snapshots
+from drivers.errors import DriverNotSupportedError
+from drivers.idmap.maps import IDMap
 from drivers.ids import is_path_component
-from drivers.protocol import Driver
+from drivers.protocol import Driver, IDShift
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -69,6 +71,18 @@ class Workshop:
         if self.paths.image_store:
             homes.append(os.path.join(self.paths.image_store, self.paths.driver))
         return self.trash_root, *(os.path.join(home, "tempdirs") for home in homes)
+
+
+def check_shifting(
+    shop: Workshop, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...], *, remedy: str
+) -> None:
+    """Raise DriverNotSupportedError if a layer cannot be presented under the IDs of these maps."""
+    if not uid_map and not gid_map:
+        return
+    driver = shop.open_driver()
+    if not isinstance(driver, IDShift) or not driver.shifts(uid_map, gid_map):
+        reason = "it cannot present layers under other IDs"
+        raise DriverNotSupportedError(driver.name, reason, remedy=remedy)
 
 
 def component(what: str, identifier: str) -> str:

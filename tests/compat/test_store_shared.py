@@ -22,6 +22,7 @@ from backend import (
     StoreOptions,
     open_store,
 )
+from drivers.errors import DriverNotSupportedError
 from drivers.ids import LayerID
 from tests.support import recordcheck
 from tests.support.gotools import GoTools, Roots
@@ -325,3 +326,20 @@ def test_two_of_us_and_the_go_tool_lose_nothing_in_a_busy_store(go: GoTools, sto
     assert {name for container in snapshot.containers for name in container.names} == expected
     assert len(snapshot.layers) == len(expected) > 3
     assert problems(go) == []
+
+
+def test_a_container_is_never_mounted_under_other_ids_than_its_own(
+    go: GoTools, store: Store
+) -> None:
+    base = words(go.storage("create-layer"))[0]
+    image = words(go.storage("create-image", base))[0]
+    maps = ("--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536")
+    container = words(go.storage("create-container", *maps, image))[0]
+    layer = store.layers.find(store.containers.find(container).layer)
+    if layer.uid_map:  # a copy of its own, with the owners changed
+        assert store.mounts.mount(container)
+        assert store.mounts.unmount(container)
+    else:  # shifted by the mount of the Go tool
+        with pytest.raises(DriverNotSupportedError, match="other IDs"):
+            store.mounts.mount(container)
+        assert store.mounts.count(container) == 0
