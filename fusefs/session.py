@@ -173,7 +173,7 @@ class _Parts:
         for event in events:
             if event.event == "deleted" and event.kind in {"layer", "container"}:
                 with contextlib.suppress(MountedError):
-                    self._content.withdraw(ObjectKey(event.kind, event.id))
+                    self._content.let_go(ObjectKey(event.kind, event.id))
 
     def _detach(self) -> None:
         """Native mounts first: they keep the tree from being unmounted."""

@@ -10,6 +10,7 @@ native mount needs it; everything else is a private read-only mount of the drive
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -30,6 +31,7 @@ from fusefs.nodes.passthrough_view import View
 if TYPE_CHECKING:
     from backend.store import Store
 
+_PATIENCE: Final = 0.2
 _OPEN_VIEWS: Final = 128
 _ALWAYS: Final = mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NODEV
 
@@ -169,7 +171,24 @@ class Content:
         return self._plain(verbs.run_directory, container, "rundir")
 
     def withdraw(self, key: ObjectKey) -> None:
-        """Give back what is held for an object; MountedError if it is in use through the tree."""
+        """Give back what is held for an object; MountedError if it is in use through the tree.
+
+        Waits a moment: a file that was closed, or that a child has inherited, is open until the
+        kernel has told so, or the child has begun its program.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self.let_go(key)
+            except MountedError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PATIENCE / 20)
+            else:
+                return
+
+    def let_go(self, key: ObjectKey) -> None:
+        """The same without waiting."""
         self.detach(key)
         with self._lock:
             views = [view for view, owner in self._opened.values() if owner == key]

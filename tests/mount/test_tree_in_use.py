@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
@@ -160,3 +161,16 @@ def test_mount_options_of_a_record_that_make_no_sense_are_refused(
     assert "options" in shell(tree, "cat errors")
     assert "Traceback" not in tree.log_text()
     assert "TypeError" not in tree.log_text()
+
+
+@pytest.mark.parametrize("option", ["native=auto", "native=off"])
+def test_a_file_that_is_about_to_be_closed_is_in_nobodys_way(
+    roots: Roots, mount_store: MountStore, option: str
+) -> None:
+    small = smallstore.make(roots)
+    tree = mount_store(roots, option)
+    with (tree.where / small.web / "one").open() as file:
+        closing = threading.Timer(0.1, file.close)
+        closing.start()
+        (tree.where / "containers/web").rmdir()
+        closing.join()
