@@ -67,6 +67,7 @@ def forget(mounted: Mounted) -> None:
     while known(mounted) != (0, 0):
         assert time.monotonic() < deadline, f"still held: {known(mounted)}"
         Path("/proc/sys/vm/drop_caches").write_text("2\n")
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
