@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyfuse3
 import trio
@@ -46,13 +46,24 @@ _ONCE: Final = 5.0
 """Seconds in which one caller is sent back at most once, and not at all after being served."""
 
 
+class MountKey(NamedTuple):
+    """What tells one of our native mounts from others.
+
+    The kernel gives the ID of a mount that is gone to the next one, so the ID alone would name a
+    stranger's mount: a mount is ours if it stands on our tree, too, and is of the same device.
+    """
+
+    id: int
+    device: str
+
+
 @dataclass(frozen=True, slots=True)
 class Attached:
     """One native mount."""
 
     ino: Ino
     key: ObjectKey
-    mount_id: int
+    mount: MountKey
     give_back: Callable[[], None]
     since: float = field(default_factory=time.monotonic)
 
@@ -175,7 +186,7 @@ class NativeMounts:
         """Whether the mount that we attached there was taken away by somebody else."""
         with self._lock:
             one = self._attached.get(ino)
-        return one is None or one.mount_id not in _targets()
+        return one is None or one.mount not in self._targets()
 
     def _attach(self, node: ContentDirectory, path: str) -> None:
         with self._lock:
@@ -191,7 +202,7 @@ class NativeMounts:
         fd = node.source.open()
         try:
             self._place(fd, path)
-            attached = Attached(node.ino, node.key, mountinfo.mount_id(fd), node.source.close)
+            attached = Attached(node.ino, node.key, self._key_of(fd), node.source.close)
         except BaseException:
             node.source.close()
             raise
@@ -211,6 +222,22 @@ class NativeMounts:
         finally:
             os.close(root)
 
+    def _key_of(self, fd: int) -> MountKey:
+        """What tells the mount *fd*, which was just placed, from others."""
+        number = mountinfo.mount_id(fd)
+        found = next((key for key in self._targets() if key.id == number), None)
+        if found is None:
+            raise OSError(errno.ESTALE, "the native mount was taken away at once")
+        return found
+
+    def _targets(self) -> dict[MountKey, str]:
+        """Mounts that stand on our tree now, and where."""
+        return {
+            MountKey(entry.id, entry.device): entry.target
+            for entry in mountinfo.read()
+            if entry.parent == self._root_id
+        }
+
     def _make_room(self) -> None:
         """Take the oldest mounts that nobody uses away, until one more is allowed."""
         with self._lock:
@@ -218,7 +245,7 @@ class NativeMounts:
         excess = len(oldest_first) + 1 - self._options.native_max
         if excess <= 0:
             return
-        targets = _targets()
+        targets = self._targets()
         for one in oldest_first:
             if excess > 0 and self._unmount(one, targets, flags=0):
                 excess -= 1
@@ -229,13 +256,13 @@ class NativeMounts:
         """The first call marks an unused mount, the second takes it away."""
         with self._lock:
             candidates = list(self._attached.values())
-        targets = _targets() if candidates else {}
+        targets = self._targets() if candidates else {}
         for one in candidates:
             self._unmount(one, targets, flags=mount.MNT_EXPIRE)
 
-    def _unmount(self, one: Attached, targets: dict[int, str], *, flags: int) -> bool:
+    def _unmount(self, one: Attached, targets: dict[MountKey, str], *, flags: int) -> bool:
         """Unmount and give the count back; False if the kernel says that it is in use."""
-        target = targets.get(one.mount_id)
+        target = targets.get(one.mount)
         if target is not None:
             try:
                 mount.umount(target, flags | mount.UMOUNT_NOFOLLOW)
@@ -259,12 +286,12 @@ class NativeMounts:
     def detach(self, key: ObjectKey) -> None:
         """Take the mounts of an object away, before it is deleted; MountedError if one is busy."""
         mine = self._of(key)
-        targets = _targets() if mine else {}
+        targets = self._targets() if mine else {}
         for one in mine:
             if not self._unmount(one, targets, flags=0):
                 raise MountedError(
                     f"{key.kind} {key.id}",
-                    [f"a process working in {targets[one.mount_id]}"],
+                    [f"a process working in {targets[one.mount]}"],
                     remedy="end what works below that directory (see fuser -m), then try again",
                 )
 
@@ -272,7 +299,7 @@ class NativeMounts:
         """A deletion in the object was refused: what follows must meet us, not the kernel."""
         del caller
         mine = self._of(key)
-        targets = _targets() if mine else {}
+        targets = self._targets() if mine else {}
         for one in mine:
             self._unmount(one, targets, flags=mount.MNT_DETACH)
 
@@ -281,7 +308,7 @@ class NativeMounts:
         self._closing = True
         with self._lock:
             everything = list(self._attached.values())
-        targets = _targets() if everything else {}
+        targets = self._targets() if everything else {}
         for one in everything:
             with contextlib.suppress(OSError, StorageError):
                 self._unmount(one, targets, flags=mount.MNT_DETACH)
@@ -301,8 +328,3 @@ async def _came_by_path(caller: Caller) -> bool:
             return answer
         await trio.sleep(0.001)
     return False
-
-
-def _targets() -> dict[int, str]:
-    """Mount IDs to mount points, as of now."""
-    return {entry.id: entry.target for entry in mountinfo.read()}

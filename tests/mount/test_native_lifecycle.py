@@ -54,6 +54,33 @@ def test_an_idle_mount_goes_and_its_count_with_it(roots: Roots, mount_store: Mou
     assert native(mounted) == {small.web}
 
 
+def test_a_stranger_with_the_number_of_a_lost_mount_is_left_alone(
+    roots: Roots, mount_store: MountStore, tmp_path: Path
+) -> None:
+    small = smallstore.make(roots)
+    mounted = mount_store(roots)
+    web = mounted.where / small.web
+    read(web / "one")
+    number = mounttable.at(web).id
+    process.run(["umount", "-l", str(web)])
+    place, strangers = tmp_path / "strangers", []
+    try:
+        for count in range(20):  # the kernel gives free numbers to the next mounts
+            stranger = place / str(count)
+            stranger.mkdir(parents=True)
+            process.run(["mount", "-t", "tmpfs", "stranger", str(stranger)])
+            strangers.append(stranger)
+            if mounttable.at(stranger).id == number:
+                break
+        else:
+            pytest.fail("no mount was given the number")
+        os.rmdir(web.parent)
+        assert [mounttable.at(one) is not None for one in strangers] == [True] * len(strangers)
+    finally:
+        mounttable.unmount_below(place)
+    assert counts(roots) == {}
+
+
 def test_a_mount_in_use_stays(roots: Roots, mount_store: MountStore) -> None:
     small = smallstore.make(roots)
     mounted = mount_store(roots, "idle=0.4")
