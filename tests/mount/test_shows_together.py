@@ -24,8 +24,7 @@ pytestmark = [
 
 MountStore = Callable[..., Mounted]
 
-# ESTALE: what another process deletes between a look-up and the open or read (tree contract).
-LEGITIMATE = {errno.EBUSY, errno.EEXIST, errno.ENOENT, errno.ESTALE}
+LEGITIMATE = {errno.EBUSY, errno.EEXIST, errno.ENOENT}
 KEEP_EVERY = 5
 
 
