@@ -1,14 +1,14 @@
 """What the backend may ask of a driver: the protocol, its optional powers, its request values.
 
-Used by: backend.store and backend.api; implemented by drivers.overlay and drivers.vfs.
+Used by: backend.store and backend.api; implemented by drivers.overlay, vfs and btrfs.
 Knows nothing of: records, locks. A caller holds the store's locks where a verb needs them; a
 driver takes none. Paths are str (surrogateescape); names inside layers are bytes.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
@@ -73,6 +73,9 @@ class MountRequest:
     """How to mount a layer at its place in the driver's home.
 
     ``options`` replace the configured mount options when there are any, as in the Go tools.
+    ``uid_map`` and ``gid_map`` say under which IDs the layers below are shown: host IDs for the
+    container's. They are for drivers that shift (:class:`IDShift`); content of the layer itself
+    is on disk as the host sees it, with and without them.
     """
 
     layer: LayerID
@@ -80,6 +83,81 @@ class MountRequest:
     options: tuple[str, ...] = ()
     mount_label: str = ""
     volatile: bool = False
+    uid_map: tuple[IDMap, ...] = ()
+    gid_map: tuple[IDMap, ...] = ()
+
+
+class Whiteouts(enum.Enum):
+    """What becomes of an entry that says "this is removed" when a layer is unpacked.
+
+    OVERLAY: a character device 0/0, or the opaque attribute, for the kernel. REMOVE: what it names
+    is deleted in the tree, which is a copy of the parent's. KEEP: the ``.wh.`` files themselves,
+    which the mount program understands.
+    """
+
+    OVERLAY = "overlay"
+    REMOVE = "remove"
+    KEEP = "keep"
+
+
+class ApplyPlace(NamedTuple):
+    """Where the archive of a layer is unpacked, and how.
+
+    ``root`` is a descriptor of the directory; who asked for the place closes it. ``xattr_prefix``
+    is that of overlay's attributes. With ``ignore_chown_errors`` owners that cannot be set stay.
+    """
+
+    root: int
+    whiteouts: Whiteouts
+    xattr_prefix: bytes = b"trusted.overlay."
+    ignore_chown_errors: bool = False
+
+
+class StagedLayer(Protocol):
+    """The content of a layer that does not exist yet, in a directory of its own.
+
+    ``place`` belongs to it: its descriptor is closed by :meth:`commit` and :meth:`discard`. What
+    a dead process staged is erased by the next :meth:`Driver.cleanup` or :meth:`Driver.stage`.
+    """
+
+    @property
+    def place(self) -> ApplyPlace:
+        """Where the content is unpacked."""
+        ...
+
+    def commit(self) -> None:
+        """Make the layer, as :meth:`Driver.create` does, with the staged content (by renaming).
+
+        The caller holds the lock of the layers. Nothing is left of the layer when it fails.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Erase what was staged; nothing happens after a commit or a second time."""
+        ...
+
+
+class ContentReader(Protocol):
+    """The files that an archive of a layer consists of, by their names in it."""
+
+    def open(self, name: bytes) -> int:
+        """Return a descriptor, for reading, of the regular file *name*, which is never followed.
+
+        Raises OSError, also for a name that is no file of the layer or of those below.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the reader holds open."""
+        ...
+
+
+class DedupMethod(enum.IntEnum):
+    """How files are told to be candidates for sharing. The values are those of the Go tools."""
+
+    CRC = 1
+    SIZE = 2
+    SHA256 = 3
 
 
 class Trash(Protocol):
@@ -113,6 +191,40 @@ class Driver(Protocol):
 
     def create(self, new: NewLayer) -> None:
         """Make the directories of a new layer. Leaves nothing behind when it fails."""
+        ...
+
+    def create_from_template(self, new: NewLayer, template: LayerID) -> None:
+        """Make a layer that shows what *template* shows; *new* says its parent in the records.
+
+        Other IDs are given to its files by :meth:`remap` afterwards.
+        """
+        ...
+
+    def remap(
+        self,
+        layer: LayerID,
+        old: tuple[tuple[IDMap, ...], tuple[IDMap, ...]],
+        new: tuple[tuple[IDMap, ...], tuple[IDMap, ...]],
+    ) -> None:
+        """Change the owners of all files shown by *layer* from one pair of maps to another.
+
+        A pair is the map of users and the map of groups; an empty map is the identity. Works on
+        the files themselves: for drivers that do not shift, and records that name the maps.
+        """
+        ...
+
+    def stage(self, new: NewLayer) -> StagedLayer:
+        """Prepare the content of a new layer outside the store's locks.
+
+        Its owners must be those of the parent: content that is to be remapped is not staged.
+        """
+        ...
+
+    def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
+        """Return the place where an archive is unpacked into an existing layer, directly.
+
+        A stop in between leaves a part of it; the layer must not be mounted.
+        """
         ...
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
@@ -154,8 +266,30 @@ class Driver(Protocol):
         """What *layer* does to *parent*, sorted by path. Mounts nothing."""
         ...
 
-    def open_merged(self, layer: LayerID) -> int:
+    def diff(self, layer: LayerID, parent: LayerID | None) -> Iterator[bytes]:
+        """Return what *layer* does to *parent* as an uncompressed tar archive, piece by piece.
+
+        Closing the iterator early (``close()``) releases what it reads. Owners are as on disk.
+        """
+        ...
+
+    def diff_size(self, layer: LayerID, parent: LayerID | None) -> int:
+        """Return how many bytes the files have that *layer* adds to *parent*, each inode once."""
+        ...
+
+    def open_content(self, layer: LayerID) -> ContentReader:
+        """Return access to the files of *layer* as its archive names them. Mounts nothing."""
+        ...
+
+    def open_merged(
+        self,
+        layer: LayerID,
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+    ) -> int:
         """Return a descriptor of the root of a private, detached, read-only merged view.
+
+        The maps are those of :class:`MountRequest`.
 
         The caller owns it: it can be read through (``openat``), or attached with
         ``move_mount``. Nothing is recorded or visible anywhere. nosuid and nodev are set.
@@ -166,6 +300,10 @@ class Driver(Protocol):
         """The same for the layer's raw content; None where it is no directory of its own."""
         ...
 
+    def cleanup(self) -> None:
+        """Erase what dead processes staged and undo what mounting did to the home."""
+        ...
+
     def close(self) -> None:
         """Release what the driver holds open. Mounts stay."""
         ...
@@ -173,10 +311,22 @@ class Driver(Protocol):
 
 @runtime_checkable
 class IDShift(Protocol):
-    """A driver that can present a layer under other IDs while it mounts it (a later issue)."""
+    """A driver that can show the layers below under other IDs while it mounts one."""
 
     def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
         """Whether it can do so for these maps."""
+        ...
+
+
+@runtime_checkable
+class Dedup(Protocol):
+    """A driver that can let files of several layers share their blocks."""
+
+    def dedup(self, layers: Sequence[LayerID], method: DedupMethod) -> int:
+        """Share the blocks of equal files of *layers*; return how many bytes that saved.
+
+        The kernel compares content before it shares any. No error where the file system cannot.
+        """
         ...
 
 
