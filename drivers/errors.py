@@ -10,6 +10,8 @@
         LayerExistsError           the directory of a new layer is there already
         TooManyLayersError         a chain deeper than overlay can mount
         MountFailedError           the kernel refused a mount or an unmount
+      ArchiveError                 a tar archive or its compression is damaged, hostile or cut short
+      UnsupportedCompressionError  a compression that cannot be written
 
 Used by: every package. Each class carries facts (attributes) and one smallest remedy; messages
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
@@ -91,6 +93,7 @@ class TooManyLayersError(DriverError):
         self.layer, self.depth, self.limit = layer, depth, limit
 
 
+_SHOWN_BYTES: Final = 200
 _UNPRIVILEGED: Final = (
     "run it as root, or in the user namespace of the store: podman unshare COMMAND"
 )
@@ -107,3 +110,33 @@ class MountFailedError(DriverError):
             f"{what} at {target}: {reason}", remedy=_UNPRIVILEGED if errno == EPERM else ""
         )
         self.target, self.errno, self.detail = target, errno, detail
+
+
+class ArchiveError(StorageError):
+    """A layer's archive that is damaged, cut short, hostile, or of a kind that cannot be kept.
+
+    ``entry`` is the name of the entry at fault, empty if there is none. What Go's tools say is
+    part of the message where they have words for it, such as ``unexpected EOF``.
+    """
+
+    def __init__(self, reason: str, *, entry: bytes = b"", remedy: str = "") -> None:
+        super().__init__(f"archive entry {_shown(entry)}: {reason}" if entry else reason)
+        self.reason, self.entry = reason, entry
+        if remedy:
+            self.remedy = remedy
+
+
+class UnsupportedCompressionError(StorageError):
+    """An archive cannot be written with this compression (``compression``: its name)."""
+
+    remedy = "ask for no compression, gzip or zstd"
+
+    def __init__(self, compression: str) -> None:
+        super().__init__(f"archives cannot be written with {compression} compression")
+        self.compression = compression
+
+
+def _shown(name: bytes) -> str:
+    """*name* quoted and without control characters, cut to what fits a line."""
+    text = repr(name[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
+    return text if len(name) <= _SHOWN_BYTES else text + "..."

@@ -25,6 +25,8 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     drivers.LayerExistsError: errno.EEXIST,
     drivers.TooManyLayersError: errno.EMLINK,
     drivers.MountFailedError: errno.EIO,  # its own errno goes first
+    drivers.ArchiveError: errno.EBADMSG,
+    drivers.UnsupportedCompressionError: errno.EOPNOTSUPP,
     store.StoreError: errno.EIO,
     store.NotAStoreError: errno.EUCLEAN,
     store.ConfigError: errno.EINVAL,
