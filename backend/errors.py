@@ -18,6 +18,7 @@
         DamagedError               a record whose directory or data is missing or half made
         InvalidValueError          a malformed ID, name, key, digest or value
         NotMountedError            it is not mounted
+        NoAvailableIDsError        not enough subordinate IDs left for a user namespace
 
 Used by: backend and fusefs. Facts are attributes; fusefs.errnos gives each class its errno.
 """
@@ -202,3 +203,15 @@ class NotMountedError(StoreError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not mounted")
+
+
+class NoAvailableIDsError(StoreError):
+    """There are not enough unused subordinate IDs. ``kind`` is ``user`` or ``group``."""
+
+    def __init__(self, kind: str, wanted: int, free: int) -> None:
+        super().__init__(
+            f"not enough unused IDs in user namespace: {wanted} {kind} IDs wanted, {free} are free",
+            remedy="delete containers with a user namespace, or give more IDs in /etc/subuid "
+            "and /etc/subgid",
+        )
+        self.kind, self.wanted, self.free = kind, wanted, free

@@ -12,6 +12,7 @@
         MountFailedError           the kernel refused a mount or an unmount
       ArchiveError                 a tar archive or its compression is damaged, hostile or cut short
       UnsupportedCompressionError  a compression that cannot be written
+      IDMapError                   a map of IDs that cannot be read, or nobody's IDs
 
 Used by: every package. Each class carries facts (attributes) and one smallest remedy; messages
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
@@ -134,6 +135,10 @@ class UnsupportedCompressionError(StorageError):
     def __init__(self, compression: str) -> None:
         super().__init__(f"archives cannot be written with {compression} compression")
         self.compression = compression
+
+
+class IDMapError(StorageError):
+    """A map of user or group IDs that cannot be read, or a user without subordinate IDs."""
 
 
 def _shown(name: bytes) -> str:

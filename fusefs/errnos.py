@@ -27,6 +27,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     drivers.MountFailedError: errno.EIO,  # its own errno goes first
     drivers.ArchiveError: errno.EBADMSG,
     drivers.UnsupportedCompressionError: errno.EOPNOTSUPP,
+    drivers.IDMapError: errno.EINVAL,
     store.StoreError: errno.EIO,
     store.NotAStoreError: errno.EUCLEAN,
     store.ConfigError: errno.EINVAL,
@@ -51,6 +52,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     store.DamagedError: errno.EUCLEAN,
     store.InvalidValueError: errno.EINVAL,
     store.NotMountedError: errno.EINVAL,
+    store.NoAvailableIDsError: errno.ENOSPC,
     MountOptionError: errno.EINVAL,
     MountPointError: errno.EBUSY,
     HelperError: errno.EPERM,

@@ -63,6 +63,8 @@ KEYS: Final[Mapping[str, Kind]] = {
     "options.imagestore": Kind.TEXT,
     "options.mount_program": Kind.TEXT,
     "options.mountopt": Kind.TEXT,
+    "options.remap-gids": Kind.TEXT,
+    "options.remap-uids": Kind.TEXT,
     "options.root-auto-userns-user": Kind.TEXT,
     "options.size": Kind.TEXT,
     "options.skip_mount_home": Kind.TEXT_SWITCH,

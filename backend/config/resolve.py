@@ -24,6 +24,8 @@ from backend.config.environment import (
 from backend.config.files import read_settings
 from backend.errors import ConfigError
 from backend.model.options import StoreOptions
+from drivers.errors import IDMapError
+from drivers.idmap.maps import IDMap
 
 ROOT_GRAPH_ROOT: Final = "/var/lib/containers/storage"
 ROOT_RUN_ROOT: Final = "/run/containers/storage"
@@ -129,6 +131,9 @@ class _Resolver:
             auto_userns_max_size=self._number(
                 "auto_userns_max_size", "options.auto-userns-max-size"
             ),
+            rootless_user=self._environment.get("USER") or str(self._environment.uid),
+            uid_map=self._id_map("uid_map", "remap-uids"),
+            gid_map=self._id_map("gid_map", "remap-gids"),
             origins=MappingProxyType(self._origins),
         )
 
@@ -154,6 +159,17 @@ class _Resolver:
     def _list(self, name: str, key: str) -> tuple[str, ...]:
         value = self._value(name, key)
         return value if isinstance(value, tuple) else ()
+
+    def _id_map(self, name: str, key: str) -> tuple[IDMap, ...]:
+        text = self._text(name, f"options.{key}")
+        if not text:
+            return ()
+        from drivers.idmap.subids import parse_maps
+
+        try:
+            return parse_maps([text], f"storage.options.{key}")
+        except IDMapError as error:
+            raise ConfigError(self._origins[name], str(error), remedy=error.remedy) from None
 
     def _pull_options(self) -> Mapping[str, str]:
         if self._quiet:

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from drivers.idmap.maps import IDMap
+
 
 class StoreOptions(NamedTuple):
     """Everything that decides which store is opened, and how.
 
     Paths are absolute; symlinks in them are kept. ``driver`` is "" where the graph root decides.
     ``driver_options`` are ``NAME.KEY=VALUE`` texts as the Go tools spell them. ``lock_timeout``
-    is in seconds. ``sync`` is ``filesystem`` or ``none``. ``origins`` says for each field which
-    file, variable or flag it came from.
+    is in seconds. ``sync`` is ``filesystem`` or ``none``. ``uid_map`` and ``gid_map`` are for
+    layers without a parent. An automatic user namespace takes the subordinate IDs of
+    ``root_auto_userns_user``, or those of ``rootless_user`` (a name or a number) if ``rootless``.
+    ``origins`` says for each field which file, variable or flag it came from.
     """
 
     graph_root: str
@@ -36,4 +40,7 @@ class StoreOptions(NamedTuple):
     root_auto_userns_user: str = ""
     auto_userns_min_size: int = 0
     auto_userns_max_size: int = 0
+    rootless_user: str = ""
+    uid_map: tuple[IDMap, ...] = ()
+    gid_map: tuple[IDMap, ...] = ()
     origins: Mapping[str, str] = MappingProxyType({})

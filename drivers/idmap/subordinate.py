@@ -1,6 +1,6 @@
 """Which IDs belong to a user beside the user's own: /etc/subuid and /etc/subgid (pure).
 
-Used by: drivers.linux.userns. Knows nothing of: files, the kernel.
+Used by: drivers.linux.userns, drivers.idmap.subids. Knows nothing of: files, the kernel.
 """
 
 from drivers.idmap.maps import IDMap
@@ -9,12 +9,13 @@ from drivers.idmap.maps import IDMap
 def ranges_of(text: str, uid: int, name: str) -> tuple[IDMap, ...]:
     """Map container IDs from 1 on to the ranges that *text* gives to a user, lowest first.
 
-    Lines are ``USER:FIRST:COUNT``, where USER is a name or a number; others are passed over.
+    Lines are ``USER:FIRST:COUNT``, where USER is a name or a number; others are passed over. The
+    name "ALL" means every user.
     """
     found = []
     for line in text.splitlines():
         words = line.strip().split(":")
-        if len(words) == 3 and words[0] in {name, str(uid)}:
+        if len(words) == 3 and (name == "ALL" or words[0] in {name, str(uid)}):
             first, count = words[1:]
             if first.isascii() and first.isdigit() and count.isascii() and count.isdigit():
                 found.append((int(first), int(count)))

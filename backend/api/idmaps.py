@@ -1,0 +1,69 @@
+"""Maps of user and group IDs as records keep them: when they are kept, and which are refused.
+
+Used by: backend.api. Knows nothing of: who chooses the IDs (backend.api.userns).
+Source: containers/storage store.go (canUseShifting, putLayer), utils.go (hasOverlappingRanges).
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from backend.api.workshop import Workshop
+from backend.errors import InvalidValueError
+from backend.model.records import Container, Layer
+from drivers.idmap.maps import IDMap
+from drivers.protocol import IDShift
+
+
+class Maps(NamedTuple):
+    """The map of users and the map of groups. An empty one is the identity."""
+
+    uid: tuple[IDMap, ...] = ()
+    gid: tuple[IDMap, ...] = ()
+
+    def or_else(self, other: "Maps", *, host_uid: bool = False, host_gid: bool = False) -> "Maps":
+        """Take a map from *other* where this has none, unless the host's IDs are wanted."""
+        return Maps(
+            self.uid if self.uid or host_uid else other.uid,
+            self.gid if self.gid or host_gid else other.gid,
+        )
+
+
+def maps_of(record: Layer | Container) -> Maps:
+    """The maps of a record."""
+    return Maps(record.uid_map, record.gid_map)
+
+
+def shifts(shop: Workshop, maps: Maps) -> bool:
+    """Whether the driver shows layers under these IDs while it mounts them."""
+    if maps == Maps():
+        return False
+    driver = shop.open_driver()
+    return isinstance(driver, IDShift) and driver.shifts(*maps)
+
+
+def recorded(shop: Workshop, maps: Maps) -> Maps:
+    """What a layer's record says: nothing where the driver shifts, since its files stay as is."""
+    return Maps() if shifts(shop, maps) else maps
+
+
+def check_disjoint(maps: Maps) -> None:
+    """Raise InvalidValueError if ranges of one map overlap, inside or outside."""
+    for entries in maps:
+        for one, other in _overlapping(entries):
+            raise InvalidValueError(
+                "ID map",
+                ":".join(map(str, other)),
+                f"it overlaps with {':'.join(map(str, one))}",
+                remedy="give ranges that do not overlap",
+            )
+
+
+def _overlapping(entries: tuple[IDMap, ...]) -> Iterator[tuple[IDMap, IDMap]]:
+    """Pairs that share IDs. Only the first number of an entry differs between the two sides."""
+    inside = [(entry.container_id, entry) for entry in entries]
+    outside = [(entry.host_id, entry) for entry in entries]
+    for side in (inside, outside):
+        for (start, one), (following, other) in pairwise(sorted(side)):
+            if following < start + one.size:
+                yield one, other
