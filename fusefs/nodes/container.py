@@ -11,11 +11,19 @@ from typing import Final
 from backend.model.records import Container, ContainerID
 from drivers.protocol import Change
 from fusefs.nodes import idmap
-from fusefs.nodes.base import Caller, Node, gone
+from fusefs.nodes.base import Caller, Directory, Node, gone
 from fusefs.nodes.context import TreeContext
+from fusefs.nodes.entries import Entry, disk_text, editable, link, text
 from fusefs.nodes.health import container_health
 from fusefs.nodes.layer import change_entries, mount_count
-from fusefs.nodes.objects import Entries, ObjectDirectory, flags_from, flags_text, value_line
+from fusefs.nodes.objects import (
+    COMMON,
+    Entries,
+    ObjectDirectory,
+    flags_from,
+    flags_text,
+    value_line,
+)
 from fusefs.nodes.places import image_path, layer_path, up
 
 _DEPTH: Final = 2
@@ -37,32 +45,7 @@ class ContainerDirectory(ObjectDirectory):
 
     def entries(self) -> Entries:
         """Attribute files first, content last."""
-        container = self.container()
-        content = self.context.content
-        entries = self.common_head()
-        entries |= {
-            b"flags": self.editable(
-                "flags", lambda: flags_text(self.container().flags), self._set_flags
-            ),
-            b"idmap": self.text("idmap", self._idmap_text),
-            b"mount-count": self.text("mount-count", self._mount_count_text),
-            b"health": self.disk_text(
-                "health", lambda: value_line(container_health(self.context, self.container()))
-            ),
-            **change_entries(self, self._changes),
-        }
-        if container.image:
-            entries[b"image"] = self.link("image", up(_DEPTH, image_path(container.image)))
-        layer = up(_DEPTH, layer_path(container.layer))
-        entries |= {
-            b"layer": self.link("layer", layer),
-            b"bigdata": self.bigdata,
-            b"userdata": lambda: content.container_userdata(self._id),
-            b"rundir": lambda: content.container_rundir(self._id),
-            b"diff": self.link("diff", layer + b"/diff"),
-            b"rootfs": lambda: content.container_rootfs(self._id),
-        }
-        return entries
+        return _ENTRIES
 
     def shown_attributes(self) -> Mapping[str, str]:
         """ID, image, and its own layer's digest where it has one."""
@@ -77,19 +60,65 @@ class ContainerDirectory(ObjectDirectory):
 
     def make_link(self, name: bytes, target: bytes, caller: Caller) -> Node:
         """Refused: a container has its image for life."""
-        if name in self.entries():
+        if name in self.names():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fsdecode(name))
         return super().make_link(name, target, caller)
 
-    def _set_flags(self, text: bytes) -> None:
-        self.context.store.containers.set_flags(self._id, flags_from(text))
+    def image_link(self) -> bytes | None:
+        """Where ``image`` leads."""
+        image = self.container().image
+        return up(_DEPTH, image_path(image)) if image else None
 
-    def _idmap_text(self) -> bytes:
+    def layer_link(self) -> bytes:
+        """Where ``layer`` leads."""
+        return up(_DEPTH, layer_path(self.container().layer))
+
+    def userdata(self) -> Directory:
+        """The container's own directory."""
+        return self.context.content.container_userdata(self._id)
+
+    def rundir(self) -> Directory:
+        """Its run directory."""
+        return self.context.content.container_rundir(self._id)
+
+    def rootfs(self) -> Directory:
+        """Its merged, writable root file system."""
+        return self.context.content.container_rootfs(self._id)
+
+    def set_flags(self, written: bytes) -> None:
+        """Replace the flags by what was written."""
+        self.context.store.containers.set_flags(self._id, flags_from(written))
+
+    def idmap_text(self) -> bytes:
+        """How its users and groups are mapped."""
         container = self.container()
         return idmap.as_text(container.uid_map, container.gid_map)
 
-    def _mount_count_text(self) -> bytes:
+    def mount_count_text(self) -> bytes:
+        """How often it is mounted, as the store counts."""
         return value_line(str(mount_count(self.context, self.container().layer)))
 
-    def _changes(self) -> list[Change]:
+    def changes(self) -> list[Change]:
+        """What the container changed; computed by the driver."""
         return list(self.context.store.layers.changes(self.container().layer))
+
+
+_ENTRIES: Final[Mapping[bytes, Entry[ContainerDirectory]]] = {
+    **COMMON,
+    b"flags": editable(
+        "flags", lambda it: flags_text(it.container().flags), ContainerDirectory.set_flags
+    ),
+    b"idmap": text("idmap", ContainerDirectory.idmap_text),
+    b"mount-count": text("mount-count", ContainerDirectory.mount_count_text),
+    b"health": disk_text(
+        "health", lambda it: value_line(container_health(it.context, it.container()))
+    ),
+    **change_entries(ContainerDirectory.changes),
+    b"image": link("image", ContainerDirectory.image_link),
+    b"layer": link("layer", ContainerDirectory.layer_link),
+    b"bigdata": Entry(ContainerDirectory.bigdata),
+    b"userdata": Entry(ContainerDirectory.userdata),
+    b"rundir": Entry(ContainerDirectory.rundir),
+    b"diff": link("diff", lambda it: it.layer_link() + b"/diff"),
+    b"rootfs": Entry(ContainerDirectory.rootfs),
+}

@@ -9,12 +9,13 @@ from typing import Final
 from backend.errors import BigDataUnknownError, DuplicateNameError
 from backend.model.records import Image, ImageID, Layer
 from backend.model.snapshot import image_digests
-from fusefs.nodes.base import LONG, Caller, Directory, Node, gone, missing, node_ino
+from fusefs.nodes.base import LONG, Caller, Node, gone, missing, node_ino
 from fusefs.nodes.context import TreeContext
+from fusefs.nodes.entries import Entry, disk_text, link, links, text
 from fusefs.nodes.health import image_health
 from fusefs.nodes.links import LinkDirectory, Placeholder, link_node, passing_link
 from fusefs.nodes.names import decode, encode, encode_line
-from fusefs.nodes.objects import Entries, ObjectDirectory, value_line
+from fusefs.nodes.objects import COMMON, Entries, ObjectDirectory, value_line
 from fusefs.nodes.places import container_path, layer_path, up
 from fusefs.nodes.steps import layer_steps
 from fusefs.nodes.text import DiskTextFile, SyntheticDirectory
@@ -43,23 +44,7 @@ class ImageDirectory(ObjectDirectory):
 
     def entries(self) -> Entries:
         """Attribute files first, content last."""
-        image = self.image()
-        entries = self.common_head() | self._values()
-        for role, key in (("manifest", manifest_key(image)), ("config", config_key(image))):
-            if key is not None:
-                entries[role.encode()] = self.link(role, b"bigdata/" + encode(key))
-        if image.layer:
-            entries[b"top"] = self.link("top", up(_DEPTH, layer_path(image.layer)))
-        entries |= {
-            b"bigdata": self.bigdata,
-            b"layers": lambda: _Layers(self),
-            b"at": self.links("at", self._views),
-            b"containers": self._containers,
-        }
-        if image.layer:
-            target = up(_DEPTH, layer_path(image.layer)) + b"/rootfs"
-            entries[b"rootfs"] = self.link("rootfs", target)
-        return entries
+        return _ENTRIES
 
     def shown_attributes(self) -> Mapping[str, str]:
         """ID, digest and size: the tar streams of all layers, as far as known."""
@@ -84,26 +69,28 @@ class ImageDirectory(ObjectDirectory):
         digest = image.big_data_digests.get(key, key)
         return self.context.steps.get((image.id, digest), compute)
 
-    def _values(self) -> dict[bytes, Callable[[], Node]]:
-        image = self.image
-        return {
-            b"digest": self.text("digest", lambda: value_line(image().digest)),
-            b"digests": self.text("digests", lambda: _lines(image_digests(image()))),
-            b"names-history": self.text("names-history", lambda: _lines(image().names_history)),
-            b"health": self.disk_text(
-                "health", lambda: value_line(image_health(self.context, self.image()))
-            ),
-        }
+    def item_link(self, key_of: Callable[[Image], str | None]) -> bytes | None:
+        """Where the link to one of its data items leads."""
+        key = key_of(self.image())
+        return None if key is None else b"bigdata/" + encode(key)
 
-    def _views(self) -> Mapping[bytes, bytes]:
+    def top_link(self) -> bytes | None:
+        """Where ``top`` leads: the top layer's directory."""
+        top = self.image().layer
+        return up(_DEPTH, layer_path(top)) if top else None
+
+    def rootfs_link(self) -> bytes | None:
+        """Where ``rootfs`` leads."""
+        top = self.top_link()
+        return top + b"/rootfs" if top else None
+
+    def views(self) -> Mapping[bytes, bytes]:
+        """Links to the root file systems as they were after each layer."""
         layers = self.layers()
         return {
             number: up(_DEPTH + 1, layer_path(layer.id)) + b"/rootfs"
             for number, layer in zip(layer_numbers(len(layers)), layers, strict=True)
         }
-
-    def _containers(self) -> Directory:
-        return _Containers(self)
 
 
 def manifest_key(image: Image) -> str | None:
@@ -201,3 +188,20 @@ class _Containers(LinkDirectory):
             for container in records.containers.of_image(image.id)
         )
         return {path.rpartition(b"/")[2]: up(_DEPTH + 1, path) for path in paths}
+
+
+_ENTRIES: Final[Mapping[bytes, Entry[ImageDirectory]]] = {
+    **COMMON,
+    b"digest": text("digest", lambda it: value_line(it.image().digest)),
+    b"digests": text("digests", lambda it: _lines(image_digests(it.image()))),
+    b"names-history": text("names-history", lambda it: _lines(it.image().names_history)),
+    b"health": disk_text("health", lambda it: value_line(image_health(it.context, it.image()))),
+    b"manifest": link("manifest", lambda it: it.item_link(manifest_key)),
+    b"config": link("config", lambda it: it.item_link(config_key)),
+    b"top": link("top", ImageDirectory.top_link),
+    b"bigdata": Entry(ImageDirectory.bigdata),
+    b"layers": Entry(_Layers),
+    b"at": links("at", ImageDirectory.views),
+    b"containers": Entry(_Containers),
+    b"rootfs": link("rootfs", ImageDirectory.rootfs_link),
+}

@@ -13,10 +13,11 @@ from drivers.protocol import Change
 from fusefs.nodes import changes
 from fusefs.nodes.base import Caller, Directory, Ino, Node, gone, node_ino
 from fusefs.nodes.context import TreeContext
+from fusefs.nodes.entries import D, Entry, disk_text, generated, link, links, text
 from fusefs.nodes.health import layer_health
 from fusefs.nodes.links import LinkDirectory, Placeholder, passing_link
 from fusefs.nodes.names import decode, encode
-from fusefs.nodes.objects import Entries, ObjectDirectory, flags_text, value_line
+from fusefs.nodes.objects import COMMON, Entries, ObjectDirectory, flags_text, value_line
 from fusefs.nodes.places import (
     container_path,
     image_path,
@@ -47,26 +48,7 @@ class LayerDirectory(ObjectDirectory):
 
     def entries(self) -> Entries:
         """Attribute files first, content last."""
-        layer = self.layer()
-        entries = self.common_head()
-        if layer.parent:
-            entries[b"parent"] = self.link("parent", b"../" + layer_component(layer.parent))
-        entries |= self._values()
-        if short_links(self.context) is not None:
-            entries[b"link"] = self.disk_text("link", self._link_text)
-        entries |= {
-            b"health": self.disk_text(
-                "health", lambda: value_line(layer_health(self.context, self.layer()))
-            ),
-            **change_entries(self, self._changes),
-            b"bigdata": self.bigdata,
-            b"children": self._children,
-            b"images": self._images,
-            b"containers": self.links("containers", self._container_links),
-            b"diff": lambda: self.context.content.layer_diff(self._id),
-            b"rootfs": lambda: self.context.content.layer_rootfs(self._id),
-        }
-        return entries
+        return _ENTRIES
 
     def shown_attributes(self) -> Mapping[str, str]:
         """ID, digest, parent and size."""
@@ -78,40 +60,35 @@ class LayerDirectory(ObjectDirectory):
             "size": known_size(layer),
         }
 
-    def _values(self) -> dict[bytes, Callable[[], Node]]:
-        layer = self.layer
-        return {
-            b"digest": self.text("digest", lambda: value_line(layer().diff_digest)),
-            b"size": self.text("size", lambda: value_line(known_size(layer()))),
-            b"compressed-digest": self.text(
-                "compressed-digest", lambda: value_line(layer().compressed_diff_digest)
-            ),
-            b"compressed-size": self.text(
-                "compressed-size", lambda: value_line(_compressed_size(layer()))
-            ),
-            b"toc-digest": self.text("toc-digest", lambda: value_line(layer().toc_digest)),
-            b"mountlabel": self.text("mountlabel", lambda: value_line(layer().mount_label)),
-            b"mount-count": self.text(
-                "mount-count", lambda: value_line(str(mount_count(self.context, self._id)))
-            ),
-            b"flags": self.text("flags", lambda: flags_text(layer().flags)),
-        }
+    def parent_link(self) -> bytes | None:
+        """Where ``parent`` leads."""
+        parent = self.layer().parent
+        return b"../" + layer_component(parent) if parent else None
 
-    def _link_text(self) -> bytes:
+    def link_text(self) -> bytes:
+        """Its short link."""
         links = short_links(self.context)
         return value_line((links.link_of(self._id) if links else None) or "")
 
-    def _changes(self) -> list[Change]:
+    def changes(self) -> list[Change]:
+        """What the layer changes; computed by the driver."""
         self.layer()
         return list(self.context.store.layers.changes(self._id))
 
-    def _children(self) -> Directory:
-        return _Children(self)
+    def mount_count(self) -> int:
+        """How often it is mounted, as the store counts."""
+        return mount_count(self.context, self._id)
 
-    def _images(self) -> Directory:
-        return _Images(self)
+    def diff(self) -> Directory:
+        """Its raw content."""
+        return self.context.content.layer_diff(self._id)
 
-    def _container_links(self) -> Mapping[bytes, bytes]:
+    def rootfs(self) -> Directory:
+        """Merged from the base up to here."""
+        return self.context.content.layer_rootfs(self._id)
+
+    def container_links(self) -> Mapping[bytes, bytes]:
+        """The container whose layer it is."""
         table = self.context.records().containers
         container = table.by_layer.get(self._id)
         if container is None:
@@ -120,12 +97,12 @@ class LayerDirectory(ObjectDirectory):
         return {path.rpartition(b"/")[2]: up(_DEPTH + 1, path)}
 
 
-def change_entries(directory: ObjectDirectory, made: Callable[[], list[Change]]) -> Entries:
+def change_entries(made: Callable[[D], list[Change]]) -> Mapping[bytes, Entry[D]]:
     """The files that show what a layer changes; they are computed when they are opened."""
     return {
-        b"changes": directory.generated("changes", lambda: changes.as_text(made())),
-        b"changes.json": directory.generated("changes.json", lambda: changes.as_json(made())),
-        b"deleted": directory.generated("deleted", lambda: changes.removals(made())),
+        b"changes": generated("changes", lambda it: changes.as_text(made(it))),
+        b"changes.json": generated("changes.json", lambda it: changes.as_json(made(it))),
+        b"deleted": generated("deleted", lambda it: changes.removals(made(it))),
     }
 
 
@@ -227,3 +204,32 @@ class _Images(_MakingDirectory):
     def find(self, name: str) -> bytes | None:
         image = self.context.records().images.by_name.get(name)
         return image_path(image.id) if image else None
+
+
+_ENTRIES: Final[Mapping[bytes, Entry[LayerDirectory]]] = {
+    **COMMON,
+    b"parent": link("parent", LayerDirectory.parent_link),
+    b"digest": text("digest", lambda it: value_line(it.layer().diff_digest)),
+    b"size": text("size", lambda it: value_line(known_size(it.layer()))),
+    b"compressed-digest": text(
+        "compressed-digest", lambda it: value_line(it.layer().compressed_diff_digest)
+    ),
+    b"compressed-size": text(
+        "compressed-size", lambda it: value_line(_compressed_size(it.layer()))
+    ),
+    b"toc-digest": text("toc-digest", lambda it: value_line(it.layer().toc_digest)),
+    b"mountlabel": text("mountlabel", lambda it: value_line(it.layer().mount_label)),
+    b"mount-count": text("mount-count", lambda it: value_line(str(it.mount_count()))),
+    b"flags": text("flags", lambda it: flags_text(it.layer().flags)),
+    b"link": disk_text(
+        "link", LayerDirectory.link_text, lambda it: short_links(it.context) is not None
+    ),
+    b"health": disk_text("health", lambda it: value_line(layer_health(it.context, it.layer()))),
+    **change_entries(LayerDirectory.changes),
+    b"bigdata": Entry(LayerDirectory.bigdata),
+    b"children": Entry(_Children),
+    b"images": Entry(_Images),
+    b"containers": links("containers", LayerDirectory.container_links),
+    b"diff": Entry(LayerDirectory.diff),
+    b"rootfs": Entry(LayerDirectory.rootfs),
+}

@@ -3,128 +3,24 @@
 Used by: fusefs.nodes.layer, image, container. Knows nothing of: what is special to a kind.
 """
 
-import errno
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from backend.codec import recordfiles
 from backend.errors import InvalidValueError
-from backend.model.records import Container, Image, Layer
-from drivers.errors import StorageError
+from backend.model.records import Image, Layer
 from fusefs.nodes import document
-from fusefs.nodes.base import LONG, Caller, Node, gone, missing, node_ino
+from fusefs.nodes.base import Caller, Ino, Node, missing, node_ino
 from fusefs.nodes.bigdata import BigDataDirectory
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.derived import nanoseconds
-from fusefs.nodes.editable import EditableFile, Value
-from fusefs.nodes.guard import ObjectKey
-from fusefs.nodes.links import LinkDirectory, link_node
+from fusefs.nodes.entries import Entry, editable, text
 from fusefs.nodes.names import decode_lines, encode_line
-from fusefs.nodes.text import DiskTextFile, GeneratedFile, Look, SyntheticDirectory, TextFile
+from fusefs.nodes.stored import Record, StoredObject
+from fusefs.nodes.text import SyntheticDirectory
 
-Record = Layer | Image | Container
-Entries = Mapping[bytes, Callable[[], Node]]
-"""What a directory holds, in the order in which it is listed."""
-
-
-class Verbs(Protocol):
-    """What the store can do to an object of any kind."""
-
-    def set_names(self, ref: str, names: Sequence[str], /) -> Any:
-        """Replace all names."""
-        ...
-
-    def set_metadata(self, ref: str, text: str, /) -> Any:
-        """Replace the metadata."""
-        ...
-
-    def big_data(self, ref: str, key: str, /) -> bytes:
-        """Read one data item."""
-        ...
-
-    def set_big_data(self, ref: str, key: str, data: bytes, /) -> Any:
-        """Make or replace one data item."""
-        ...
-
-    def remove_big_data(self, ref: str, key: str, /) -> Any:
-        """Remove one data item."""
-        ...
-
-
-class StoredObject:
-    """One object of the store, found again in the newest records each time it is asked."""
-
-    def __init__(self, context: TreeContext, kind: str, identifier: str) -> None:
-        self.context = context
-        self.key = ObjectKey(kind, identifier)
-        self.id = identifier
-
-    def record(self) -> Record:
-        """The record as last seen; ESTALE if the object is gone."""
-        records = self.context.records()
-        record: Record | None
-        if self.key.kind == "layer":
-            record = records.layers.get(self.id)
-        elif self.key.kind == "image":
-            record = records.images.get(self.id)
-        else:
-            record = records.containers.get(self.id)
-        if record is None:
-            raise gone(f"{self.key.kind} {self.id}")
-        return record
-
-    @property
-    def verbs(self) -> Verbs:
-        """The verbs of the store for this kind."""
-        store = self.context.store
-        verbs: Mapping[str, Verbs] = {
-            "layer": store.layers,
-            "image": store.images,
-            "container": store.containers,
-        }
-        return verbs[self.key.kind]
-
-    def look(self) -> Look:
-        """The mtime is when it was created, the ctime when the store last saw it change."""
-        created = nanoseconds(self.record().created)
-        seen = self.context.seen_ns.get((self.key.kind, self.id), created)
-        return Look(self.context.uid, self.context.gid, created, seen)
-
-    # The data items, as fusefs.nodes.bigdata wants them.
-
-    def keys(self) -> Sequence[str]:
-        """Keys of the data items."""
-        return self.record().big_data_names
-
-    def size(self, key: str) -> int:
-        """Bytes of one item: from the record where it is there, else from the item."""
-        record = self.record()
-        if not isinstance(record, Layer) and key in record.big_data_sizes:
-            return record.big_data_sizes[key]
-        return len(self.read(key))
-
-    def read(self, key: str) -> bytes:
-        """One item."""
-        return self.verbs.big_data(self.id, key)
-
-    def write(self, key: str, data: bytes) -> None:
-        """Make or replace one item."""
-        self.verbs.set_big_data(self.id, key, data)
-
-    def remove(self, key: str) -> None:
-        """Remove one item."""
-        self.verbs.remove_big_data(self.id, key)
-
-    def given_up(self, what: str, failure: Exception) -> None:
-        """Note a failed change that no system call can return."""
-        number = failure.errno if isinstance(failure, OSError) and failure.errno else errno.EIO
-        remedy = failure.remedy if isinstance(failure, StorageError) else ""
-        path = f"{self.key.kind}s/{self.id}/{what}"
-        self.context.journal.refused(
-            None, "release", path, number, reason=str(failure), remedy=remedy
-        )
+Entries = Mapping[bytes, Entry[Any]]
+"""What the directories of a kind hold, in the order in which it is listed."""
 
 
 class ObjectDirectory(SyntheticDirectory):
@@ -136,32 +32,33 @@ class ObjectDirectory(SyntheticDirectory):
         super().__init__(node_ino(kind, identifier), self.object.look)
 
     def entries(self) -> Entries:
-        """Names to what makes their nodes; ESTALE if the object is gone."""
+        """What can stand in a directory of this kind: the same for all of them."""
         raise NotImplementedError
 
     def child(self, name: bytes) -> Node:
-        """One of the entries."""
-        make = self.entries().get(name)
-        if make is None:
-            raise missing(name)
-        return make()
+        """One of the entries; ESTALE if the object is gone."""
+        return self._entry(name).make(self)
 
     def names(self) -> Sequence[bytes]:
-        """All entries."""
-        return tuple(self.entries())
+        """All entries; ESTALE if the object is gone."""
+        self.object.record()
+        return tuple(name for name, entry in self.entries().items() if entry.is_there(self))
 
     def unlink(self, name: bytes, caller: Caller) -> None:
         """Refused, and remembered: see fusefs.nodes.guard."""
-        raise self._refused_deletion(name, caller)
+        self._entry(name)
+        raise self.context.guard.refuse(self.object.key, caller, name)
 
     def remove_directory(self, name: bytes, caller: Caller) -> None:
         """Refused, and remembered: see fusefs.nodes.guard."""
-        raise self._refused_deletion(name, caller)
+        self.unlink(name, caller)
 
-    def _refused_deletion(self, name: bytes, caller: Caller) -> OSError:
-        if name not in self.entries():
-            return missing(name)
-        return self.context.guard.refuse(self.object.key, caller, name)
+    def _entry(self, name: bytes) -> Entry[Any]:
+        self.object.record()
+        entry = self.entries().get(name)
+        if entry is None or not entry.is_there(self):
+            raise missing(name)
+        return entry
 
     # Extended attributes: listed, because nobody copies an object's own directory.
 
@@ -180,72 +77,28 @@ class ObjectDirectory(SyntheticDirectory):
         value = "" if prefix != b"user.containers" else self.shown_attributes().get(short.decode())
         return value.encode("utf-8", "surrogateescape") if value else super().xattr(name)
 
-    # What makes the entries.
+    # What the entries are made of.
 
-    def text(
-        self, role: str, render: Callable[[], bytes], *, fixed: bool = False
-    ) -> Callable[[], Node]:
-        """A text from the record; *fixed* ones never change while the object exists."""
-        timeout = LONG if fixed else 0.0
-        return lambda: TextFile(self._role(role), self.object.look, render, attr_timeout=timeout)
-
-    def disk_text(self, role: str, render: Callable[[], bytes]) -> Callable[[], Node]:
-        """A short text that needs a look at the disk."""
-        return lambda: DiskTextFile(self._role(role), self.object.look, render, attr_timeout=0.0)
-
-    def generated(self, role: str, render: Callable[[], bytes]) -> Callable[[], Node]:
-        """A text that is made when it is opened."""
-        return lambda: GeneratedFile(self._role(role), self.object.look, render)
-
-    def link(self, role: str, target: bytes) -> Callable[[], Node]:
-        """A symlink."""
-        return lambda: link_node(self.ino, role.encode(), target, self.object.look)
-
-    def links(self, role: str, links: Callable[[], Mapping[bytes, bytes]]) -> Callable[[], Node]:
-        """A directory of symlinks."""
-        return lambda: LinkDirectory(self._role(role), self.object.look, links)
-
-    def editable(
-        self, role: str, read: Callable[[], bytes], write: Callable[[bytes], None]
-    ) -> Callable[[], Node]:
-        """A text that can be replaced."""
-        value = Value(
-            read=read,
-            write=write,
-            size=lambda: len(read()),
-            given_up=partial(self.object.given_up, role),
-        )
-        return lambda: EditableFile(self._role(role), self.object.look, value)
-
-    def common_head(self) -> dict[bytes, Callable[[], Node]]:
-        """The attribute files that every object has."""
-        record = self.object.record
-        return {
-            b"info.json": self.text("info.json", lambda: _as_stored(record())),
-            b"id": self.text("id", lambda: value_line(self.object.id), fixed=True),
-            b"created": self.text("created", lambda: value_line(record().created), fixed=True),
-            b"names": self.editable("names", self._names_text, self._set_names),
-            b"metadata": self.editable(
-                "metadata", lambda: _surrogates(record().metadata), self._set_metadata
-            ),
-        }
+    def role(self, role: str) -> Ino:
+        """Inode number of what has this role in the object."""
+        return node_ino(self.object.key.kind, self.object.id, role)
 
     def bigdata(self) -> Node:
         """The directory of data items."""
         stored = self.object
         return BigDataDirectory(stored.key, stored, stored.look, self.context.guard)
 
-    def _role(self, role: str) -> Any:
-        return node_ino(self.object.key.kind, self.object.id, role)
-
-    def _names_text(self) -> bytes:
+    def names_text(self) -> bytes:
+        """The names, one a line."""
         return b"".join(encode_line(name) for name in self.object.record().names)
 
-    def _set_names(self, text: bytes) -> None:
-        self.object.verbs.set_names(self.object.id, decode_lines(text))
+    def set_names(self, lines: bytes) -> None:
+        """Replace them by what was written."""
+        self.object.verbs.set_names(self.object.id, decode_lines(lines))
 
-    def _set_metadata(self, text: bytes) -> None:
-        self.object.verbs.set_metadata(self.object.id, metadata_from(text))
+    def set_metadata(self, written: bytes) -> None:
+        """Replace the metadata by what was written."""
+        self.object.verbs.set_metadata(self.object.id, metadata_from(written))
 
 
 def value_line(value: str) -> bytes:
@@ -294,3 +147,17 @@ def _as_stored(record: Record) -> bytes:
 
 def _surrogates(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+COMMON: Final[Mapping[bytes, Entry[ObjectDirectory]]] = {
+    b"info.json": text("info.json", lambda it: _as_stored(it.object.record())),
+    b"id": text("id", lambda it: value_line(it.object.id), fixed=True),
+    b"created": text("created", lambda it: value_line(it.object.record().created), fixed=True),
+    b"names": editable("names", ObjectDirectory.names_text, ObjectDirectory.set_names),
+    b"metadata": editable(
+        "metadata",
+        lambda it: _surrogates(it.object.record().metadata),
+        ObjectDirectory.set_metadata,
+    ),
+}
+"""The attribute files that every object has."""
