@@ -30,15 +30,25 @@ _ATTEMPTS: Final = 16
 
 
 class HeldLock:
-    """Proof that a lock is held, and the way to its token. Valid inside its with-block only."""
+    """Proof that a lock is held, and the way to its token. Valid inside its with-block only.
 
-    def __init__(self, path: str, fd: int, *, exclusive: bool) -> None:
+    ``partner`` is a lock that is held together with it and whose token is renewed with its own.
+    """
+
+    def __init__(
+        self, path: str, fd: int, *, exclusive: bool, partner: HeldLock | None = None
+    ) -> None:
         self.path, self.exclusive = path, exclusive
-        self._fd = fd
+        self._fd, self._partner = fd, partner
+
+    def together_with(self, partner: HeldLock) -> HeldLock:
+        """Both locks as one, whose token changes when either's does."""
+        return HeldLock(self.path, self._fd, exclusive=self.exclusive, partner=partner)
 
     def token(self) -> bytes:
         """What the last writer left; shorter than 64 bytes while nobody has written."""
-        return os.pread(self._fd, TOKEN_BYTES, 0)
+        own = os.pread(self._fd, TOKEN_BYTES, 0)
+        return own + self._partner.token() if self._partner else own
 
     def renew_token(self) -> bytes:
         """Announce a change: write a fresh token and return it. Call it before the change."""
@@ -46,7 +56,7 @@ class HeldLock:
             raise ReadOnlyStoreError(self.path)
         token = _new_token()
         os.pwrite(self._fd, token, 0)
-        return token
+        return token + self._partner.renew_token() if self._partner else token
 
 
 class _Entry:

@@ -7,6 +7,9 @@ Source: containers/storage store.go (load), layers.go (pickStoreLocation).
 from __future__ import annotations
 
 import os
+from typing import Final
+
+TAR_SPLIT: Final = ".tar-split.gz"
 
 
 class StorePaths:
@@ -38,6 +41,10 @@ class StorePaths:
     def layers(self) -> str:
         """Records of layers, with their tar-split files and data items."""
         return self._below(self.graph_root, "layers")
+
+    def tar_split(self, layer: str) -> str:
+        """What a layer's archive was made of, beside the payloads (drivers.archive.tarsplit)."""
+        return os.path.join(self.layers, f"{layer}{TAR_SPLIT}")
 
     @property
     def image_store_layers(self) -> str:

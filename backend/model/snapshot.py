@@ -117,6 +117,28 @@ class LayerTable(Table[Layer]):
                 found[digest].append(layer.id)
         return found
 
+    @cached_property
+    def by_compressed_digest(self) -> Mapping[str, Sequence[Layer]]:
+        """Digest of the archive as it came to the layers made of it."""
+        return self._index("compressed_diff_digest")
+
+    @cached_property
+    def by_uncompressed_digest(self) -> Mapping[str, Sequence[Layer]]:
+        """Digest of the plain archive (the DiffID of an image's configuration) to layers."""
+        return self._index("diff_digest")
+
+    @cached_property
+    def by_toc_digest(self) -> Mapping[str, Sequence[Layer]]:
+        """Digest of the table of contents of a partial pull to layers."""
+        return self._index("toc_digest")
+
+    def _index(self, field: str) -> Mapping[str, Sequence[Layer]]:
+        found: defaultdict[str, list[Layer]] = defaultdict(list)
+        for layer in self.by_id.values():
+            if digest := getattr(layer, field):
+                found[digest].append(layer)
+        return found
+
     def chain(self, layer: str) -> Sequence[Layer]:
         """*layer* and its ancestors, top first; ends where a parent is missing or repeats."""
         chain: list[Layer] = []

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from backend.errors import RecordFileError
@@ -52,7 +52,10 @@ class _Seen(NamedTuple):
 
 
 class RecordStore(Generic[R]):
-    """``files`` are in loading order. A store that is not ``writable`` creates nothing."""
+    """``files`` are in loading order. A store that is not ``writable`` creates nothing.
+
+    Records in two places have a lock in each, taken together: ``partner_lock`` after the own one.
+    """
 
     kind = "record"
 
@@ -63,8 +66,10 @@ class RecordStore(Generic[R]):
         *,
         writable: bool,
         lock_seconds: float | None,
+        partner_lock: str = "",
     ) -> None:
         self.lock_path, self.files, self.writable = lock_path, tuple(files), writable
+        self.partner_lock = partner_lock
         self._lock_seconds = lock_seconds
         # Replaced as a whole under the lock; read without any.
         self.contents: Contents[R] = Contents()
@@ -120,13 +125,15 @@ class RecordStore(Generic[R]):
 
     @contextmanager
     def _locked(self, *, exclusive: bool) -> Iterator[HeldLock | None]:
-        with locked(
-            self.lock_path,
-            exclusive=exclusive,
-            create=self.writable,
-            seconds=self._lock_seconds,
-        ) as held:
+        with ExitStack() as stack:
+            held = stack.enter_context(self._lock(self.lock_path, exclusive=exclusive))
+            if self.partner_lock:
+                partner = stack.enter_context(self._lock(self.partner_lock, exclusive=exclusive))
+                held = held.together_with(partner) if held and partner else None
             yield held
+
+    def _lock(self, path: str, *, exclusive: bool) -> AbstractContextManager[HeldLock | None]:
+        return locked(path, exclusive=exclusive, create=self.writable, seconds=self._lock_seconds)
 
     def _refresh(self, held: HeldLock) -> None:
         with self._loading:

@@ -34,9 +34,19 @@ class LayerWriter(NamedWriter[Layer]):
 
 
 class LayerStore(RecordStore[Layer]):
-    """Layers of a graph root, of its image store, or of an additional store."""
+    """Layers of a graph root with its image store, or of an additional store."""
 
     kind = "layer"
+
+    def location(self, *, writable: bool, volatile: bool) -> str:
+        """Path of the file that the record of a new layer belongs to, for life.
+
+        Layers that nobody writes to live in the separate image store, where there is one.
+        """
+        stable, *separate, fleeting = (file.path for file in self.files)
+        if volatile:
+            return fleeting
+        return stable if writable or not separate else separate[0]
 
     def settle(self, records: list[Layer]) -> tuple[list[Layer], set[str]]:
         """The first record with an ID counts, the last with a name; incomplete ones stay."""
@@ -49,15 +59,24 @@ class LayerStore(RecordStore[Layer]):
 
 
 def primary(paths: StorePaths, *, writable: bool, lock_seconds: float | None) -> LayerStore:
-    """Layers of the graph root: stable, then volatile."""
+    """Layers of the graph root: stable, those in the image store, then volatile."""
+    separate = [paths.image_store_layers] if paths.image_store else []
     files = [
-        RecordFile(f"{paths.layers}/{RECORDS}", recordfiles.LAYERS),
+        *(
+            RecordFile(f"{directory}/{RECORDS}", recordfiles.LAYERS)
+            for directory in (paths.layers, *separate)
+        ),
         RecordFile(
             f"{paths.volatile_layers}/{VOLATILE_RECORDS}", recordfiles.LAYERS, durable=False
         ),
     ]
-    lock = f"{paths.layers}/{LOCK}"
-    return LayerStore(lock, files, writable=writable, lock_seconds=lock_seconds)
+    return LayerStore(
+        f"{paths.layers}/{LOCK}",
+        files,
+        writable=writable,
+        lock_seconds=lock_seconds,
+        partner_lock=f"{separate[0]}/{LOCK}" if separate else "",
+    )
 
 
 def additional(directory: str, *, lock_seconds: float | None) -> LayerStore:

@@ -31,10 +31,6 @@ def open_stores(
         images.additional(f"{root}/{paths.driver}-images", lock_seconds=lock_seconds)
         for root in additional
     ]
-    if paths.image_store:
-        more_layers.insert(
-            0, layers.additional(paths.image_store_layers, lock_seconds=lock_seconds)
-        )
     return Stores(
         graph_lock=paths.graph_lock,
         layers=layers.primary(paths, writable=writable, lock_seconds=lock_seconds),
@@ -99,7 +95,10 @@ class Snapshots:
             stores.mounts,
         )
         files = [
-            path for store in every for path in (*(f.path for f in store.files), store.lock_path)
+            path
+            for store in every
+            for path in (*(file.path for file in store.files), store.lock_path, store.partner_lock)
+            if path
         ]
         return tuple(dict.fromkeys(files))
 
