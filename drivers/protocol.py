@@ -6,11 +6,11 @@ driver takes none. Paths are str (surrogateescape); names inside layers are byte
 """
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from drivers.idmap.maps import IDMap
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
 
 
@@ -262,18 +262,43 @@ class Driver(Protocol):
         """The layer's own directory on disk (raw content)."""
         ...
 
-    def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
-        """What *layer* does to *parent*, sorted by path. Mounts nothing."""
-        ...
+    def changes(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Sequence[Change]:
+        """What *layer* does to *parent*, sorted by path. Mounts nothing.
 
-    def diff(self, layer: LayerID, parent: LayerID | None) -> Iterator[bytes]:
-        """Return what *layer* does to *parent* as an uncompressed tar archive, piece by piece.
-
-        Closing the iterator early (``close()``) releases what it reads. Owners are as on disk.
+        The maps are those by which the owners on disk became what they are (:meth:`remap`).
         """
         ...
 
-    def diff_size(self, layer: LayerID, parent: LayerID | None) -> int:
+    def diff(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Generator[bytes, None, None]:
+        """Yield what *layer* does to *parent* as an uncompressed tar archive.
+
+        Nothing is opened before the first piece; ``close()`` releases what it reads. Owners in
+        the archive are those that a container sees; the maps are those of :meth:`changes`.
+        """
+        ...
+
+    def diff_size(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> int:
         """Return how many bytes the files have that *layer* adds to *parent*, each inode once."""
         ...
 

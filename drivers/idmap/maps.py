@@ -3,7 +3,7 @@
 Used by: records, drivers. Knows nothing of: subordinate ID files, the kernel.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class IDMap(NamedTuple):
@@ -12,6 +12,13 @@ class IDMap(NamedTuple):
     container_id: int
     host_id: int
     size: int
+
+
+MapPair = tuple[tuple[IDMap, ...], tuple[IDMap, ...]]
+"""The map of users and the map of groups."""
+
+NO_MAPS: Final[MapPair] = ((), ())
+"""IDs are the same inside and outside."""
 
 
 def to_host(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:
