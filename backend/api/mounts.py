@@ -21,8 +21,12 @@ from backend.model.records import Container, Layer, MountPoint
 from backend.model.snapshot import Snapshot
 from backend.stores.mountpoints import MountPointWriter
 from backend.stores.transaction import Kind, WriteTx
+from drivers.errors import DriverNotSupportedError
+from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
 from drivers.protocol import MountRequest
+
+Maps = tuple[tuple[IDMap, ...], tuple[IDMap, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Mounts:
         return MountPoint(layer, "", 0)
 
     def _attach(self, target: _Target, label: str) -> str:
-        self._check_owners(target)
+        uid_map, gid_map = self._shift(target)
         flags = target.container.flags if target.container else {}
         options: Any = flags.get("MountOpts") or ()
         if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
@@ -124,18 +128,23 @@ class Mounts:
                 options=tuple(options),
                 mount_label=label or target.layer.mount_label,
                 volatile=flags.get("Volatile") is True and not self._shop.options.disable_volatile,
+                uid_map=uid_map,
+                gid_map=gid_map,
             )
         )
 
-    def _check_owners(self, target: _Target) -> None:
-        """Refuse to show a container's layers under other IDs than it was made for."""
+    def _shift(self, target: _Target) -> Maps:
+        """Return the maps for the driver: none where the layer's files have the right owners."""
         layer, container = target.layer, target.container
-        if container is None:
-            return
-        maps = container.uid_map, container.gid_map
-        if maps != (layer.uid_map, layer.gid_map):
-            remedy = "let the tool that made the container mount it"
-            check_shifting(self._shop, *maps, remedy=remedy)
+        stored = layer.uid_map, layer.gid_map
+        if container is None or stored == (container.uid_map, container.gid_map):
+            return (), ()
+        remedy = "let the tool that made the container mount it"
+        if stored != ((), ()):
+            reason = f"the files of layer {layer.id[:12]} belong to the IDs of another container"
+            raise DriverNotSupportedError(self._shop.open_driver().name, reason, remedy=remedy)
+        check_shifting(self._shop, container.uid_map, container.gid_map, remedy=remedy)
+        return container.uid_map, container.gid_map
 
     def _release(self, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
         left = known.count - users

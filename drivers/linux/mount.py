@@ -41,6 +41,7 @@ MOUNT_ATTR_NOEXEC: Final = 0x8
 MOUNT_ATTR_NOATIME: Final = 0x10
 MOUNT_ATTR_STRICTATIME: Final = 0x20
 MOUNT_ATTR_NODIRATIME: Final = 0x80
+_MOUNT_ATTR_IDMAP: Final = 0x100000
 
 _OPEN_TREE_CLONE: Final = 0x1
 _AT_RECURSIVE: Final = 0x8000
@@ -174,6 +175,24 @@ def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = F
     syscalls.call(
         syscalls.MOUNT_SETATTR, fd, b"", flags, request, ctypes.sizeof(request), path=f"fd {fd}"
     )
+
+
+def mapped_copy(path: str, user_namespace: int) -> int:
+    """Return a detached, private copy of the mount below *path* that shows other owners.
+
+    What is stored under an ID of the namespace is shown under the ID that it has outside.
+    """
+    fd = open_tree(path, clone=True)
+    try:
+        request = _MountAttributes(
+            attr_set=_MOUNT_ATTR_IDMAP, propagation=MS_PRIVATE, userns_fd=user_namespace
+        )
+        size = ctypes.sizeof(request)
+        syscalls.call(syscalls.MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, request, size, path=path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def read_only_copy(path: str) -> int:

@@ -1,16 +1,19 @@
-"""User namespaces: entering a new one, and giving it the IDs of the user.
+"""User namespaces: entering a new one, giving it the IDs of the user, and making one for a map.
 
-Used by: drivers.overlay.unprivileged, fusefs.session. Knows nothing of: what is done inside.
+Used by: drivers.overlay, fusefs.session. Knows nothing of: what is done inside.
 One process enters (:func:`enter_new`); then its parent, outside, maps the IDs (:func:`map_ids`),
 because the setuid helpers do that for processes of the user only from there.
 """
 
 import ctypes
+import errno
 import os
 import pwd
+import select
 import subprocess
+import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import IO, Final
 
 from drivers.idmap.maps import IDMap
 from drivers.idmap.subordinate import ranges_of
@@ -19,6 +22,14 @@ from drivers.linux import syscalls
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNS: Final = 0x00020000
 _SECONDS: Final = 20
+_EVERYONE: Final = (IDMap(0, 0, 0xFFFFFFFF),)
+# A program of its own, because a process with threads cannot enter a user namespace.
+_KEEPER: Final = (
+    "import ctypes, os\n"
+    f"if ctypes.CDLL(None).unshare({_CLONE_NEWUSER}) == 0:\n"
+    "    os.write(1, b'.')\n"
+    "    os.read(0, 1)\n"
+)
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -44,6 +55,38 @@ def map_ids(process: int) -> None:
         _map_one(process, "uid_map", users[0].host_id)
         _write(f"/proc/{process}/setgroups", "deny")
         _map_one(process, "gid_map", groups[0].host_id)
+
+
+def with_maps(uid_map: Sequence[IDMap], gid_map: Sequence[IDMap]) -> int:
+    """Return a descriptor of a new user namespace that nobody is in, with these maps.
+
+    An empty map is the identity. Needs to be root of the namespace that the host IDs belong to.
+    """
+    keeper = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _KEEPER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with keeper:
+        try:
+            if not _says_something(keeper.stdout):
+                raise syscalls.error(errno.EPERM, "a new user namespace")
+            _write(f"/proc/{keeper.pid}/uid_map", _lines(uid_map or _EVERYONE))
+            _write(f"/proc/{keeper.pid}/gid_map", _lines(gid_map or _EVERYONE))
+            return os.open(f"/proc/{keeper.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            keeper.kill()
+
+
+def _says_something(pipe: IO[bytes] | None) -> bool:
+    if pipe is None or not select.select([pipe], [], [], _SECONDS)[0]:
+        return False
+    return bool(os.read(pipe.fileno(), 1))
+
+
+def _lines(ranges: Sequence[IDMap]) -> str:
+    return "".join(f"{entry.container_id} {entry.host_id} {entry.size}\n" for entry in ranges)
 
 
 def own_maps() -> tuple[tuple[IDMap, ...], tuple[IDMap, ...]]:

@@ -6,23 +6,21 @@ Opening it costs nothing: what mounts, probes or compares is imported when it is
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from errno import EINVAL
+from typing import TYPE_CHECKING
 
-from drivers.errors import (
-    DriverNotSupportedError,
-    LayerDirectoryError,
-    TooManyLayersError,
-)
+from drivers.errors import DriverNotSupportedError, LayerDirectoryError, MountFailedError
+from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
 from drivers.overlay.layout import Layout
 from drivers.overlay.options import OverlayOptions, parse_options
 from drivers.protocol import Change, DriverOptions, MountRequest, NewLayer, Trash
 
 if TYPE_CHECKING:
+    from drivers.overlay.assembly import Assembly
     from drivers.overlay.mountdata import OverlayMount
     from drivers.overlay.probe import Probe
-
-MOST_LAYERS: Final = 500
+    from drivers.overlay.shifting import Shift
 
 
 class OverlayDriver:
@@ -67,41 +65,20 @@ class OverlayDriver:
             backing,
             ("Supports d_type", "true"),
             ("Native Overlay Diff", _yes(native)),
-            ("Using metacopy", _yes(self._uses_metacopy())),
+            ("Using metacopy", _yes(self._assembly().uses_metacopy())),
         )
 
     def create(self, new: NewLayer) -> None:
         """Make the directories of a new layer."""
+        from drivers.overlay.assembly import refuse_foreign_formats
         from drivers.overlay.creation import create
 
-        self._refuse_foreign_formats()
+        refuse_foreign_formats(self._options, self.home)
         if new.writable and (self._options.size or self._options.inodes):
             raise DriverNotSupportedError(
                 self.name, "storagefs sets no quota", remedy="remove size and inodes"
             )
         create(self._layout, new, sync=self._where.sync)
-
-    def _refuse_foreign_formats(self) -> None:
-        """Do not write into, or merge, what needs a program or format that we do not speak."""
-        for option, wanted in (
-            ("mount_program", self._options.mount_program or self._was_written_by_a_program()),
-            ("use_composefs", self._options.use_composefs),
-            ("force_mask", self._options.force_mask is not None),
-        ):
-            if wanted:
-                raise DriverNotSupportedError(
-                    self.name,
-                    f"storagefs does not know the format of layers written with {option}",
-                    remedy=f"remove {option} from storage.conf, or use the Go tools",
-                )
-
-    def _was_written_by_a_program(self) -> bool:
-        """Whether the Go tools noted that a mount program, with its own whiteouts, was at work."""
-        try:
-            with open(os.path.join(self.home, ".has-mount-program"), "rb") as note:
-                return note.read(8) == b"true"
-        except FileNotFoundError:
-            return False
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Unmount what is mounted of *layer* and rename its directories into *trash*."""
@@ -144,107 +121,53 @@ class OverlayDriver:
     def mount(self, request: MountRequest) -> str:
         """Mount the merged view where the Go tools mount it."""
         from drivers.linux import mountinfo
-        from drivers.overlay import mounting
+        from drivers.overlay import mounting, shifting
 
         directory = self._layout.directory(request.layer)
         target = self._merged(request.layer, directory)
         if mountinfo.at(target) is not None:
             return target
-        overlay = self._request(request, directory)
+        overlay = self._assembly().overlay(request, directory)
         _make_mount_point(request.layer, target)
         if not self._options.skip_mount_home and self._layout.is_own(directory):
             mounting.make_home_private(self.home)
         if overlay.work:
             mounting.forget_volatile(overlay.work)
-        mounting.mount_at(target, overlay)
+        shift = self._shift(directory, request.uid_map, request.gid_map)
+        if shift is None:
+            mounting.mount_at(target, overlay)
+        else:
+            place = _make_mount_point(request.layer, self._mapped(target))
+            with shifting.attached(overlay, shift, place) as mapped:
+                mounting.mount_at(target, mapped)
         return target
+
+    def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
+        """Whether the kernel maps the IDs of lower directories."""
+        from drivers.linux import capability
+
+        del uid_map, gid_map
+        if self._where.rootless or not capability.can_mount():
+            return False
+        return self._probe().mapped_lowers()
+
+    def _shift(
+        self, directory: str, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]
+    ) -> "Shift | None":
+        from drivers.overlay.shifting import Shift
+
+        if not uid_map and not gid_map:
+            return None
+        return Shift(uid_map, gid_map, self._layout.homes, directory)
+
+    def _mapped(self, target: str) -> str:
+        """Where the mapped copies for a mount at *target* are while it is made."""
+        return os.path.join(os.path.dirname(target), "mapped")
 
     def _merged(self, layer: LayerID, directory: str) -> str:
         if self._layout.is_own(directory):
             return os.path.join(directory, "merged")
         return os.path.join(self._run_home, layer, "merged")
-
-    def _options_for(self, request: MountRequest) -> tuple[int, tuple[str, ...]]:
-        """Return (flags, overlay's own options): the caller's if any, else the configured ones."""
-        from drivers.overlay.mountdata import split_options
-
-        flags, rest = split_options(request.options or self._options.mount_options)
-        rest = tuple(option for option in rest if option != "metacopy=on")
-        if self._uses_metacopy():
-            rest += ("metacopy=on",)
-        if self._where.rootless:
-            rest += ("userxattr",)
-        return flags, rest
-
-    def _request(self, request: MountRequest, directory: str) -> "OverlayMount":
-        from drivers.linux import mount
-        from drivers.overlay.mountdata import OverlayMount
-
-        flags, rest = self._options_for(request)
-        if request.read_only or not self._layout.is_own(directory):
-            flags |= mount.MS_RDONLY
-        lowers = self._lowers(request.layer, directory)
-        if flags & mount.MS_RDONLY:
-            rest = tuple(option for option in rest if option != "volatile")
-            overlay = OverlayMount(
-                lowers=(f"{directory}/diff", *lowers),
-                flags=flags,
-                options=rest,
-                label=request.mount_label,
-            )
-        else:
-            if request.volatile and "volatile" not in rest and self._probe().volatile():
-                rest += ("volatile",)
-            overlay = OverlayMount(
-                lowers=lowers,
-                upper=f"{directory}/diff",
-                work=self._own(directory, request.layer, "work"),
-                flags=flags,
-                options=rest,
-                label=request.mount_label,
-            )
-        if len(overlay.lowers) > MOST_LAYERS:
-            raise TooManyLayersError(request.layer, len(lowers), MOST_LAYERS)
-        return overlay
-
-    def _lowers(self, layer: LayerID, directory: str) -> tuple[str, ...]:
-        """Return the lower directories of a mount; a base layer has an empty one."""
-        self._refuse_foreign_formats()
-        found = self._contents(layer, f"{directory}/diff")[1:]
-        for lower in self._layout.chain(layer):
-            found += self._contents(lower.layer, lower.path)
-        return tuple(found) or (self._empty(directory),)
-
-    def _contents(self, layer: LayerID, diff: str) -> list[str]:
-        """Return *diff* and the older contents of the same layer, uppermost first."""
-        from drivers.overlay.layout import older_contents
-
-        home = os.path.dirname(os.path.dirname(diff))  # it is HOME/ID/diff or HOME/l/SHORT
-        self._own(os.path.join(home, layer), layer, "diff")
-        foreign = f"{diff}/../composefs-data"
-        if os.path.lexists(foreign):
-            raise LayerDirectoryError(
-                layer,
-                foreign,
-                "is a composefs image, which storagefs cannot mount",
-                remedy="pull the image again without use_composefs",
-            )
-        return [diff, *older_contents(f"{diff}/..")]
-
-    def _own(self, directory: str, layer: LayerID, name: str) -> str:
-        """Return a part of a layer; one that is a link could lead anywhere."""
-        path = os.path.join(directory, name)
-        if os.path.islink(path):
-            remedy = "put the directory itself in the place of the link"
-            raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
-        return path
-
-    def _empty(self, directory: str) -> str:
-        empty = os.path.join(directory, "empty")
-        if not os.path.isdir(empty):
-            empty = os.path.join(self._run_home, "empty")
-            os.makedirs(empty, 0o700, exist_ok=True)
-        return empty
 
     def unmount(self, layer: LayerID) -> None:
         """Undo :meth:`mount`; no error if nothing is mounted."""
@@ -257,9 +180,10 @@ class OverlayDriver:
             mounting.renew(target)
 
     def _unmount(self, target: str) -> None:
-        from drivers.overlay import mounting
+        from drivers.overlay import mounting, shifting
 
         mounting.unmount(target)
+        shifting.detach(self._mapped(target))
         if target.startswith(self._run_home + "/"):
             mounting.remove_empty(target)
 
@@ -271,7 +195,9 @@ class OverlayDriver:
 
     def diff_directory(self, layer: LayerID) -> str:
         """Return the layer's own content."""
-        return self._own(self._layout.directory(layer), layer, "diff")
+        from drivers.overlay.assembly import own_part
+
+        return own_part(self._layout.directory(layer), layer, "diff")
 
     def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
         """Read the layer's own content; where that does not tell all, compare merged views."""
@@ -281,21 +207,44 @@ class OverlayDriver:
         directory = self._layout.directory(layer)
         chain = self._layout.chain(layer)
         if parent == (chain[0].layer if chain else None):
-            lowers = self._lowers(layer, directory) if chain else ()
+            lowers = self._assembly().lowers(layer, directory) if chain else ()
             try:
                 return changes_of(self.diff_directory(layer), lowers, prefix=self._xattr_prefix())
             except FullComparisonNeededError:
                 pass
         return compare_layers(self.open_merged, layer, parent)
 
-    def open_merged(self, layer: LayerID) -> int:
+    def open_merged(
+        self,
+        layer: LayerID,
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+    ) -> int:
         """Return a private read-only merged view."""
         from drivers.overlay.mounting import mount_detached
 
         directory = self._layout.directory(layer)
         options = (*self._options.mount_options, "nosuid", "nodev", "ro")
         request = MountRequest(layer=layer, read_only=True, options=options)
-        return mount_detached(self._request(request, directory), self._run_home)
+        overlay = self._assembly().overlay(request, directory)
+        shift = self._shift(directory, uid_map, gid_map)
+        if shift is None:
+            return mount_detached(overlay, self._run_home)
+        return self._open_shifted(overlay, shift)
+
+    def _open_shifted(self, overlay: "OverlayMount", shift: "Shift") -> int:
+        from drivers.overlay import shifting
+        from drivers.overlay.mounting import mount_detached
+
+        try:
+            with shifting.by_descriptor(overlay, shift) as mapped:
+                return mount_detached(mapped, self._run_home)
+        except MountFailedError as refused:
+            if refused.errno != EINVAL:
+                raise
+        place = os.path.join(self._run_home, f"mapped-{os.urandom(8).hex()}")
+        with shifting.attached(overlay, shift, place) as mapped:
+            return mount_detached(mapped, self._run_home)
 
     def open_diff(self, layer: LayerID) -> int | None:
         """Return a private read-only view of the layer's own content."""
@@ -306,8 +255,17 @@ class OverlayDriver:
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _uses_metacopy(self) -> bool:
-        return "metacopy=on" in self._options.mount_options and self._probe().metacopy()
+    def _assembly(self) -> "Assembly":
+        from drivers.overlay.assembly import Assembly, refuse_foreign_formats
+
+        refuse_foreign_formats(self._options, self.home)
+        return Assembly(
+            self._layout,
+            self._options,
+            self._probe,
+            run_home=self._run_home,
+            rootless=self._where.rootless,
+        )
 
     def _xattr_prefix(self) -> bytes:
         return b"user.overlay." if self._where.rootless else b"trusted.overlay."
@@ -324,10 +282,11 @@ class OverlayDriver:
         )
 
 
-def _make_mount_point(layer: LayerID, target: str) -> None:
+def _make_mount_point(layer: LayerID, target: str) -> str:
     os.makedirs(target, 0o700, exist_ok=True)
     if os.path.islink(target):
         raise LayerDirectoryError(layer, target, "is a link", remedy="remove the link")
+    return target
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - the text of one value

@@ -13,10 +13,13 @@ from typing import Final
 
 from drivers.erase import erase_tree
 from drivers.errors import DriverNotSupportedError, MountFailedError
+from drivers.idmap.maps import IDMap
 from drivers.linux import dirent, xattr
 from drivers.overlay.mountdata import OverlayMount, split_options
 from drivers.overlay.mounting import mount_detached
+from drivers.overlay.shifting import Shift, attached
 
+_NOBODY: Final = 65534
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -65,6 +68,10 @@ class Probe:
         """Whether an overlay can be told never to sync."""
         return self._answer("volatile", self._try_volatile)
 
+    def mapped_lowers(self) -> bool:
+        """Whether lower directories can be shown under other IDs."""
+        return self._answer("idmapped-lower-dir", self._try_mapped_lowers)
+
     def _answer(self, feature: str, attempt: Callable[[], bool]) -> bool:
         answer = self._remembered(feature)
         if answer is None and not self._remember_only:
@@ -104,18 +111,20 @@ class Probe:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(path))
 
-    @contextlib.contextmanager
-    def _mounted(self, path: str, *lowers: str, extra: tuple[str, ...] = ()) -> Iterator[int]:
+    def _overlay(self, path: str, *lowers: str, extra: tuple[str, ...] = ()) -> OverlayMount:
         options = (*self._options, *extra)
         if self._prefix == b"user.overlay.":
             options += ("userxattr",)
-        overlay = OverlayMount(
+        return OverlayMount(
             lowers=tuple(os.path.join(path, name) for name in lowers),
             upper=os.path.join(path, "upper"),
             work=os.path.join(path, "work"),
             options=options,
         )
-        fd = mount_detached(overlay, path)
+
+    @contextlib.contextmanager
+    def _mounted(self, path: str, *lowers: str, extra: tuple[str, ...] = ()) -> Iterator[int]:
+        fd = mount_detached(self._overlay(path, *lowers, extra=extra), path)
         try:
             root = os.open(".", _DIRECTORY, dir_fd=fd)
             try:
@@ -170,6 +179,16 @@ class Probe:
             self._mounted(path, "lower", extra=("volatile",)),
         ):
             return True
+
+    def _try_mapped_lowers(self) -> bool:
+        maps = (IDMap(0, _NOBODY, 1),)
+        with self._trial("home/lower", "upper", "work", "mapped") as path:
+            homes = (os.path.join(path, "home"),)
+            overlay = self._overlay(path, "home/lower")
+            shift = Shift(maps, maps, homes, own="")
+            with attached(overlay, shift, os.path.join(path, "mapped")) as mapped:
+                os.close(mount_detached(mapped, path))
+        return True
 
 
 def _renames(merged: int) -> bool:

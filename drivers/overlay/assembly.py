@@ -1,0 +1,143 @@
+"""From a request to mount a layer to the one overlay that the kernel is to make.
+
+Used by: drivers.overlay.driver and its parts. Knows nothing of: mounting it, who asked.
+Paths are checked here: whatever is named was found by the layout and is no link.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from drivers.errors import DriverNotSupportedError, LayerDirectoryError, TooManyLayersError
+from drivers.ids import LayerID
+from drivers.linux import mount
+from drivers.overlay.layout import Layout, older_contents
+from drivers.overlay.mountdata import OverlayMount, split_options
+from drivers.overlay.options import OverlayOptions
+from drivers.protocol import MountRequest
+
+if TYPE_CHECKING:
+    from drivers.overlay.probe import Probe
+
+MOST_LAYERS: Final = 500
+
+
+class Assembly:
+    """Puts the mounts of one store together. *probe* is asked when a mount depends on it."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        options: OverlayOptions,
+        probe: Callable[[], "Probe"],
+        *,
+        run_home: str,
+        rootless: bool,
+    ) -> None:
+        self._layout, self._options, self._probe = layout, options, probe
+        self._run_home, self._rootless = run_home, rootless
+
+    def overlay(self, request: MountRequest, directory: str) -> OverlayMount:
+        """Return what to mount for a layer whose directory is *directory*."""
+        flags, rest = self._options_for(request)
+        if request.read_only or not self._layout.is_own(directory):
+            flags |= mount.MS_RDONLY
+        lowers = self.lowers(request.layer, directory)
+        if flags & mount.MS_RDONLY:
+            return OverlayMount(
+                lowers=_limited(request.layer, (f"{directory}/diff", *lowers)),
+                flags=flags,
+                options=tuple(option for option in rest if option != "volatile"),
+                label=request.mount_label,
+            )
+        if request.volatile and "volatile" not in rest and self._probe().volatile():
+            rest += ("volatile",)
+        return OverlayMount(
+            lowers=_limited(request.layer, lowers),
+            upper=f"{directory}/diff",
+            work=own_part(directory, request.layer, "work"),
+            flags=flags,
+            options=rest,
+            label=request.mount_label,
+        )
+
+    def _options_for(self, request: MountRequest) -> tuple[int, tuple[str, ...]]:
+        """Return (flags, overlay's own options): the caller's if any, else the configured ones."""
+        flags, rest = split_options(request.options or self._options.mount_options)
+        rest = tuple(option for option in rest if option != "metacopy=on")
+        if self.uses_metacopy():
+            rest += ("metacopy=on",)
+        if self._rootless:
+            rest += ("userxattr",)
+        return flags, rest
+
+    def uses_metacopy(self) -> bool:
+        """Whether files may be in an upper directory without their content."""
+        return "metacopy=on" in self._options.mount_options and self._probe().metacopy()
+
+    def lowers(self, layer: LayerID, directory: str) -> tuple[str, ...]:
+        """Return the lower directories of a mount; a base layer has an empty one."""
+        found = self._contents(layer, f"{directory}/diff")[1:]
+        for lower in self._layout.chain(layer):
+            found += self._contents(lower.layer, lower.path)
+        return tuple(found) or (self._empty(directory),)
+
+    def _contents(self, layer: LayerID, diff: str) -> list[str]:
+        """Return *diff* and the older contents of the same layer, uppermost first."""
+        home = os.path.dirname(os.path.dirname(diff))  # it is HOME/ID/diff or HOME/l/SHORT
+        own_part(os.path.join(home, layer), layer, "diff")
+        foreign = f"{diff}/../composefs-data"
+        if os.path.lexists(foreign):
+            raise LayerDirectoryError(
+                layer,
+                foreign,
+                "is a composefs image, which storagefs cannot mount",
+                remedy="pull the image again without use_composefs",
+            )
+        return [diff, *older_contents(f"{diff}/..")]
+
+    def _empty(self, directory: str) -> str:
+        empty = os.path.join(directory, "empty")
+        if not os.path.isdir(empty):
+            empty = os.path.join(self._run_home, "empty")
+            os.makedirs(empty, 0o700, exist_ok=True)
+        return empty
+
+
+def _limited(layer: LayerID, lowers: tuple[str, ...]) -> tuple[str, ...]:
+    if len(lowers) > MOST_LAYERS:
+        raise TooManyLayersError(layer, len(lowers), MOST_LAYERS)
+    return lowers
+
+
+def own_part(directory: str, layer: LayerID, name: str) -> str:
+    """Return a part of a layer; one that is a link could lead anywhere."""
+    path = os.path.join(directory, name)
+    if os.path.islink(path):
+        remedy = "put the directory itself in the place of the link"
+        raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
+    return path
+
+
+def refuse_foreign_formats(options: OverlayOptions, home: str) -> None:
+    """Do not write into, or merge, what needs a program or format that we do not speak."""
+    for option, wanted in (
+        ("mount_program", options.mount_program or _was_written_by_a_program(home)),
+        ("use_composefs", options.use_composefs),
+        ("force_mask", options.force_mask is not None),
+    ):
+        if wanted:
+            raise DriverNotSupportedError(
+                "overlay",
+                f"storagefs does not know the format of layers written with {option}",
+                remedy=f"remove {option} from storage.conf, or use the Go tools",
+            )
+
+
+def _was_written_by_a_program(home: str) -> bool:
+    """Whether the Go tools noted that a mount program, with its own whiteouts, was at work."""
+    try:
+        with open(os.path.join(home, ".has-mount-program"), "rb") as note:
+            return note.read(8) == b"true"
+    except FileNotFoundError:
+        return False
