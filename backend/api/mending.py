@@ -12,5 +12,6 @@ def mend(shop: Workshop) -> None:
     """Save what was put right in memory, and remove layers that nobody will finish."""
     with shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
         tx.layers.save()
-        tx.images.save()
+        for images in tx.image_writers:
+            images.save()
         tx.containers.save()

@@ -62,6 +62,16 @@ class StorePaths:
         return self._below(self.image_store or self.graph_root, "images")
 
     @property
+    def graph_images(self) -> str:
+        """User data of images; also records of images, whether or not there is an image store."""
+        return self._below(self.graph_root, "images")
+
+    @property
+    def run_images(self) -> str:
+        """Run-time user data of images."""
+        return self._below(self.run_root, "images")
+
+    @property
     def containers(self) -> str:
         """Records of containers, with their data items and user data."""
         return self._below(self.graph_root, "containers")

@@ -17,6 +17,7 @@ from backend.model.records import Image
 from backend.model.snapshot import ImageTable, Problem, image_digests
 from backend.stores.base import RecordStore
 from backend.stores.named import NamedWriter, drop_repeated, settle_names
+from drivers.ids import LayerID
 
 RECORDS = "images.json"
 LOCK = "images.lock"
@@ -45,6 +46,19 @@ class ImageWriter(NamedWriter[Image]):
         renamed = renamed._replace(names_history=tuple(history))
         self.put(renamed)
         return renamed
+
+    def add_mapped(self, image: str, layer: LayerID) -> None:
+        """Note one more copy of the top layer of *image*, with other owners."""
+        record = self.table.by_id[image]
+        self.put(record._replace(mapped_layers=(*record.mapped_layers, layer)))
+
+    def forget_mapped(self, layer: str) -> None:
+        """Take *layer* out of the mapped copies of every image: it is about to go."""
+        for user in self.table.with_top(layer):
+            record = self.table.by_id[user]
+            kept = tuple(copy for copy in record.mapped_layers if copy != layer)
+            if kept != record.mapped_layers:
+                self.put(record._replace(mapped_layers=kept))
 
 
 class ImageStore(RecordStore[Image]):
@@ -86,6 +100,15 @@ def with_digest(image: Image) -> Image:
 def primary(paths: StorePaths, *, writable: bool, lock_seconds: float | None) -> ImageStore:
     """Images of the store."""
     return _open(paths.images, writable=writable, lock_seconds=lock_seconds)
+
+
+def in_graph_root(
+    paths: StorePaths, *, writable: bool, lock_seconds: float | None
+) -> ImageStore | None:
+    """Images that the graph root has although images go elsewhere; None where they do not."""
+    if not paths.image_store:
+        return None
+    return _open(paths.graph_images, writable=writable, lock_seconds=lock_seconds)
 
 
 def additional(directory: str, *, lock_seconds: float | None) -> ImageStore:

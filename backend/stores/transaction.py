@@ -2,8 +2,9 @@
 
 Used by: backend.api, backend.store. Knows nothing of: verbs, drivers.
 
-Callers say what they need, never in which order. The order is that of the Go tools: graph,
-layers, additional layers, images, additional images, containers; mount points innermost.
+Callers say what they need, never in which order. The order is that of the Go tools: graph, user
+namespaces, layers, additional layers, images, additional images, containers; mount points
+innermost.
 """
 
 from __future__ import annotations
@@ -28,15 +29,21 @@ class Kind(enum.IntEnum):
     """What can be locked for writing. The value is the place in the order."""
 
     GRAPH = 0
-    LAYERS = 1
-    IMAGES = 2
-    CONTAINERS = 3
+    USERNS = 1
+    LAYERS = 2
+    IMAGES = 3
+    CONTAINERS = 4
 
 
 class Stores(NamedTuple):
-    """Every record store of a graph root. The additional ones are never written."""
+    """Every record store of a graph root. The additional ones are never written.
+
+    Where images have a store of their own, ``graph_images`` are those that the graph root has all
+    the same: the first of ``more_images``, and the only ones there that can be deleted.
+    """
 
     graph_lock: str
+    userns_lock: str
     layers: LayerStore
     more_layers: tuple[LayerStore, ...]
     images: ImageStore
@@ -44,6 +51,7 @@ class Stores(NamedTuple):
     containers: ContainerStore
     mounts: MountPointStore
     lock_seconds: float
+    graph_images: ImageStore | None = None
 
 
 class WriteTx:
@@ -53,6 +61,7 @@ class WriteTx:
         self._stores = stores
         self._layers: LayerWriter | None = None
         self._images: ImageWriter | None = None
+        self._graph_images: ImageWriter | None = None
         self._containers: ContainerWriter | None = None
         # Called in turn once every lock is given back: erasing what was renamed away.
         self.afterwards: list[Callable[[], None]] = []
@@ -66,6 +75,12 @@ class WriteTx:
     def images(self) -> ImageWriter:
         """Images of the store itself."""
         return _held(self._images, Kind.IMAGES)
+
+    @property
+    def image_writers(self) -> tuple[ImageWriter, ...]:
+        """Images of the store itself, then those in the graph root beside a separate store."""
+        more = () if self._graph_images is None else (self._graph_images,)
+        return (self.images, *more)
 
     @property
     def containers(self) -> ContainerWriter:
@@ -88,14 +103,18 @@ class WriteTx:
                 held.enter_context(
                     locked(stores.graph_lock, exclusive=True, seconds=stores.lock_seconds)
                 )
+            case Kind.USERNS:
+                held.enter_context(
+                    locked(stores.userns_lock, exclusive=True, seconds=stores.lock_seconds)
+                )
             case Kind.LAYERS:
                 layers = held.enter_context(stores.layers.writing())
                 assert isinstance(layers, LayerWriter)
                 self._layers = layers
             case Kind.IMAGES:
-                images = held.enter_context(stores.images.writing())
-                assert isinstance(images, ImageWriter)
-                self._images = images
+                self._images = _writer_of(held, stores.images)
+                if stores.graph_images is not None:
+                    self._graph_images = _writer_of(held, stores.graph_images)
             case Kind.CONTAINERS:
                 containers = held.enter_context(stores.containers.writing())
                 assert isinstance(containers, ContainerWriter)
@@ -151,9 +170,15 @@ def _additional(stores: Stores, kind: Kind) -> tuple[RecordStore[Any], ...]:
         case Kind.LAYERS:
             return stores.more_layers
         case Kind.IMAGES:
-            return stores.more_images
+            return tuple(more for more in stores.more_images if more is not stores.graph_images)
         case _:
             return ()
+
+
+def _writer_of(held: ExitStack, store: ImageStore) -> ImageWriter:
+    images = held.enter_context(store.writing())
+    assert isinstance(images, ImageWriter)
+    return images
 
 
 def _held(writer: W | None, kind: Kind) -> W:

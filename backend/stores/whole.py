@@ -31,8 +31,12 @@ def open_stores(
         images.additional(f"{root}/{paths.driver}-images", lock_seconds=lock_seconds)
         for root in additional
     ]
+    graph_images = images.in_graph_root(paths, writable=writable, lock_seconds=lock_seconds)
+    if graph_images is not None:
+        more_images.insert(0, graph_images)
     return Stores(
         graph_lock=paths.graph_lock,
+        userns_lock=paths.userns_lock,
         layers=layers.primary(paths, writable=writable, lock_seconds=lock_seconds),
         more_layers=tuple(more_layers),
         images=images.primary(paths, writable=writable, lock_seconds=lock_seconds),
@@ -40,6 +44,7 @@ def open_stores(
         containers=containers.primary(paths, writable=writable, lock_seconds=lock_seconds),
         mounts=mountpoints.primary(paths, writable=writable, lock_seconds=lock_seconds),
         lock_seconds=lock_seconds,
+        graph_images=graph_images,
     )
 
 
@@ -77,7 +82,9 @@ class Snapshots:
     def need_mending(self) -> bool:
         """Whether the last look found what the next writer should put right."""
         stores = self._stores
-        own: tuple[RecordStore[Any], ...] = (stores.layers, stores.images, stores.containers)
+        own: list[RecordStore[Any]] = [stores.layers, stores.images, stores.containers]
+        if stores.graph_images is not None:
+            own.append(stores.graph_images)
         return stores.layers.writable and (
             any(store.contents.unsaved for store in own)
             or any(layer.incomplete for layer in stores.layers.contents.records)
