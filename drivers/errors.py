@@ -11,6 +11,7 @@
         TooManyLayersError         a chain deeper than overlay can mount
         MountFailedError           the kernel refused a mount or an unmount
       ArchiveError                 a tar archive or its compression is damaged, hostile or cut short
+      UnpackFailedError            the disk or the kernel refused what an archive holds
       UnsupportedCompressionError  a compression that cannot be written
       IDMapError                   a map of IDs that cannot be read, or nobody's IDs
 
@@ -125,6 +126,19 @@ class ArchiveError(StorageError):
         self.reason, self.entry = reason, entry
         if remedy:
             self.remedy = remedy
+
+
+class UnpackFailedError(StorageError):
+    """The archive may be good, but this entry could not be made. ``errno`` is the kernel's own."""
+
+    def __init__(self, entry: bytes, errno: int, *, remedy: str = "") -> None:
+        import os
+
+        super().__init__(
+            f"archive entry {_shown(entry)}: {os.strerror(errno)}",
+            remedy=remedy or (_UNPRIVILEGED if errno == EPERM else ""),
+        )
+        self.entry, self.errno = entry, errno
 
 
 class UnsupportedCompressionError(StorageError):
