@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.api import lookup
+from backend.api.idmaps import Maps, maps_of
 from backend.api.layers import in_use
 from backend.api.workshop import Workshop, check_shifting
 from backend.errors import (
@@ -22,11 +23,8 @@ from backend.model.snapshot import Snapshot
 from backend.stores.mountpoints import MountPointWriter
 from backend.stores.transaction import Kind, WriteTx
 from drivers.errors import DriverNotSupportedError
-from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
 from drivers.protocol import MountRequest
-
-Maps = tuple[tuple[IDMap, ...], tuple[IDMap, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +82,18 @@ class Mounts:
                     raise NotMountedError(f"layer {layer.id[:12]}")
                 return self._release(mounts, known, known.count if force else 1)
 
+    def open_view(self, reference: str) -> int:
+        """Return a private read-only view of it (Driver.open_merged), with the owners of a mount.
+
+        Where nobody can give it those owners, the layers below have the stored ones.
+        """
+        target = _resolve(self._shop.snapshots.cached(), reference)
+        try:
+            maps = self._shift(target)
+        except DriverNotSupportedError:
+            maps = Maps()
+        return self._shop.open_driver().open_merged(target.layer.id, *maps)
+
     def count(self, reference: str) -> int:
         """How many users it has; 0 where the kernel knows of no such mount."""
         snapshot = self._shop.fresh()
@@ -136,15 +146,14 @@ class Mounts:
     def _shift(self, target: _Target) -> Maps:
         """Return the maps for the driver: none where the layer's files have the right owners."""
         layer, container = target.layer, target.container
-        stored = layer.uid_map, layer.gid_map
-        if container is None or stored == (container.uid_map, container.gid_map):
-            return (), ()
+        if container is None or maps_of(container) in {Maps(), maps_of(layer)}:
+            return Maps()
         remedy = "let the tool that made the container mount it"
-        if stored != ((), ()):
+        if maps_of(layer) != Maps():
             reason = f"the files of layer {layer.id[:12]} belong to the IDs of another container"
             raise DriverNotSupportedError(self._shop.open_driver().name, reason, remedy=remedy)
         check_shifting(self._shop, container.uid_map, container.gid_map, remedy=remedy)
-        return container.uid_map, container.gid_map
+        return maps_of(container)
 
     def _release(self, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
         left = known.count - users

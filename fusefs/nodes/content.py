@@ -314,7 +314,7 @@ class Content:
         return fd
 
     def _frozen(self, container: ContainerID) -> int:
-        return self._store.driver.open_merged(self._record(container).layer)
+        return self._store.mounts.open_view(self._record(container).id)
 
     def _record(self, container: ContainerID) -> Container:
         record = self._store.cached().containers.get(container)
