@@ -92,9 +92,9 @@ class Answering(pyfuse3.Operations):
 
     async def _run(self, node: Node, function: Callable[[], T]) -> T:
         """One hop, in the lane of the node: backing files must not wait for store locks."""
-        if node.ino & _SYNTHETIC or node.ino == pyfuse3.ROOT_INODE:
-            return await self._offload.records(function)
-        return await self._offload.data(function)
+        backing = not (node.ino & _SYNTHETIC or node.ino == pyfuse3.ROOT_INODE)
+        lane = self._offload.data if backing or node.lock_free else self._offload.records
+        return await lane(function)
 
     async def _node(self, ino: int, ctx: pyfuse3.RequestContext, *, locked: bool = False) -> Node:
         node = self.inodes.node(ino)

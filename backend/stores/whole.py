@@ -5,9 +5,10 @@ Used by: backend.store, backend.api. Knows nothing of: verbs, drivers.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from backend.files.paths import StorePaths
@@ -53,8 +54,16 @@ class Snapshots:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
+        self._groups: tuple[Sequence[RecordStore[Any]], ...] = (
+            (stores.layers, *stores.more_layers),
+            (stores.images, *stores.more_images),
+            (stores.containers,),
+            (stores.mounts,),
+        )
+        self._every = tuple(chain.from_iterable(self._groups))
         # Guards the rest: what the last snapshot was made of, and the snapshot.
         self._mutex = threading.Lock()
+        self._seen: list[Contents[Any]] = []
         self._made_of: tuple[tuple[Contents[Any], ...], ...] = ((), (), (), ())
         self._last = Snapshot(LayerTable(), ImageTable(), ContainerTable(), {})
 
@@ -64,19 +73,17 @@ class Snapshots:
             return self.cached()
 
     def cached(self) -> Snapshot:
-        """Every record as last loaded or saved by this process; no I/O and no store lock."""
-        stores = self._stores
-        groups: tuple[Sequence[RecordStore[Any]], ...] = (
-            (stores.layers, *stores.more_layers),
-            (stores.images, *stores.more_images),
-            (stores.containers,),
-            (stores.mounts,),
-        )
+        """Every record as last loaded or saved by this process; no I/O and no store lock.
+
+        Asked several times for each request of a mount, so a look that finds nothing new is short.
+        """
         with self._mutex:
-            made_of = tuple(tuple(store.contents for store in group) for group in groups)
-            if not _same(made_of, self._made_of):
+            seen = [store.contents for store in self._every]
+            if not _same(seen, self._seen):
+                rest = iter(seen)
+                made_of = tuple(tuple(islice(rest, len(group))) for group in self._groups)
                 self._last = self._compose(made_of)
-                self._made_of = made_of
+                self._made_of, self._seen = made_of, seen
             return self._last
 
     def need_mending(self) -> bool:
@@ -137,13 +144,8 @@ class Snapshots:
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:
-    """Whether two (nested) sequences are made of the same objects."""
-    if len(some) != len(others):
-        return False
-    return all(
-        _same(one, other) if isinstance(one, tuple) and isinstance(other, tuple) else one is other
-        for one, other in zip(some, others, strict=True)
-    )
+    """Whether two sequences are made of the same objects."""
+    return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
 def _first_of_each(group: Sequence[Contents[Any]]) -> Iterable[Any]:

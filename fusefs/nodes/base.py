@@ -88,6 +88,8 @@ class Node:
     attr_timeout: float = LONG
     in_memory: ClassVar[bool] = True
     """Whether attributes, child and entries answer without waiting for a disk or a lock."""
+    lock_free: ClassVar[bool] = False
+    """Whether a node that is not ``in_memory`` waits for a disk only, never for a store lock."""
     attributes_in_memory: ClassVar[bool] = False
     """Whether attributes do, even where ``in_memory`` is False: a lookup of such a node must
     never wait for a worker thread, because one of those may be walking to it (fusefs.native)."""

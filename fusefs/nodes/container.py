@@ -13,7 +13,7 @@ from drivers.protocol import Change
 from fusefs.nodes import idmap
 from fusefs.nodes.base import Caller, Directory, Node, gone
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.entries import Entry, disk_text, editable, link, text
+from fusefs.nodes.entries import Entry, editable, link, probe, text
 from fusefs.nodes.health import container_health
 from fusefs.nodes.layer import change_entries, mount_count
 from fusefs.nodes.objects import (
@@ -110,9 +110,7 @@ _ENTRIES: Final[Mapping[bytes, Entry[ContainerDirectory]]] = {
     ),
     b"idmap": text("idmap", ContainerDirectory.idmap_text),
     b"mount-count": text("mount-count", ContainerDirectory.mount_count_text),
-    b"health": disk_text(
-        "health", lambda it: value_line(container_health(it.context, it.container()))
-    ),
+    b"health": probe("health", lambda it: value_line(container_health(it.context, it.container()))),
     **change_entries(ContainerDirectory.changes),
     b"image": link("image", ContainerDirectory.image_link),
     b"layer": link("layer", ContainerDirectory.layer_link),

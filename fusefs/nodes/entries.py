@@ -13,7 +13,7 @@ from fusefs.nodes.base import LONG, Ino, Node
 from fusefs.nodes.editable import EditableFile, Value
 from fusefs.nodes.links import LinkDirectory, link_node
 from fusefs.nodes.stored import StoredObject
-from fusefs.nodes.text import DiskTextFile, GeneratedFile, TextFile
+from fusefs.nodes.text import GeneratedFile, ProbeFile, TextFile
 
 
 class Owner(Protocol):
@@ -54,14 +54,12 @@ def text(role: str, render: Callable[[D], bytes], *, fixed: bool = False) -> Ent
     )
 
 
-def disk_text(
+def probe(
     role: str, render: Callable[[D], bytes], is_there: Callable[[D], bool] = _always
 ) -> Entry[D]:
-    """A short text that needs a look at the disk."""
+    """A short text that needs a look at directories on disk."""
     return Entry(
-        lambda it: DiskTextFile(
-            it.role(role), it.object.look, partial(render, it), attr_timeout=0.0
-        ),
+        lambda it: ProbeFile(it.role(role), it.object.look, partial(render, it), attr_timeout=0.0),
         is_there,
     )
 

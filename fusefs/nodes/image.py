@@ -11,7 +11,7 @@ from backend.model.records import Image, ImageID, Layer
 from backend.model.snapshot import image_digests
 from fusefs.nodes.base import LONG, Caller, Node, gone, missing, node_ino
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.entries import Entry, disk_text, link, links, text
+from fusefs.nodes.entries import Entry, link, links, probe, text
 from fusefs.nodes.health import image_health
 from fusefs.nodes.links import LinkDirectory, Placeholder, link_node, passing_link
 from fusefs.nodes.names import decode, encode, encode_line
@@ -195,7 +195,7 @@ _ENTRIES: Final[Mapping[bytes, Entry[ImageDirectory]]] = {
     b"digest": text("digest", lambda it: value_line(it.image().digest)),
     b"digests": text("digests", lambda it: _lines(image_digests(it.image()))),
     b"names-history": text("names-history", lambda it: _lines(it.image().names_history)),
-    b"health": disk_text("health", lambda it: value_line(image_health(it.context, it.image()))),
+    b"health": probe("health", lambda it: value_line(image_health(it.context, it.image()))),
     b"manifest": link("manifest", lambda it: it.item_link(manifest_key)),
     b"config": link("config", lambda it: it.item_link(config_key)),
     b"top": link("top", ImageDirectory.top_link),

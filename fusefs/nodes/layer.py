@@ -13,7 +13,7 @@ from drivers.protocol import Change
 from fusefs.nodes import changes
 from fusefs.nodes.base import Caller, Directory, Ino, Node, gone, node_ino
 from fusefs.nodes.context import TreeContext
-from fusefs.nodes.entries import D, Entry, disk_text, generated, link, links, text
+from fusefs.nodes.entries import D, Entry, generated, link, links, probe, text
 from fusefs.nodes.health import layer_health
 from fusefs.nodes.links import LinkDirectory, Placeholder, passing_link
 from fusefs.nodes.names import decode, encode
@@ -221,10 +221,10 @@ _ENTRIES: Final[Mapping[bytes, Entry[LayerDirectory]]] = {
     b"mountlabel": text("mountlabel", lambda it: value_line(it.layer().mount_label)),
     b"mount-count": text("mount-count", lambda it: value_line(str(it.mount_count()))),
     b"flags": text("flags", lambda it: flags_text(it.layer().flags)),
-    b"link": disk_text(
+    b"link": probe(
         "link", LayerDirectory.link_text, lambda it: short_links(it.context) is not None
     ),
-    b"health": disk_text("health", lambda it: value_line(layer_health(it.context, it.layer()))),
+    b"health": probe("health", lambda it: value_line(layer_health(it.context, it.layer()))),
     **change_entries(LayerDirectory.changes),
     b"bigdata": Entry(LayerDirectory.bigdata),
     b"children": Entry(_Children),

@@ -6,8 +6,7 @@ Used by: every node that shows a value. Knows nothing of: records, what the text
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from fusefs.nodes.base import (
     LONG,
@@ -25,8 +24,7 @@ from fusefs.nodes.base import (
 BLOCK: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Owner and times of a synthetic node (nanoseconds)."""
 
     uid: int = 0
@@ -36,16 +34,17 @@ class Look:
 
     def attributes(self, ino: Ino, mode: int, size: int = 0) -> Attributes:
         """stat(2) of a node that looks like this; one link, so that find looks into it."""
+        uid, gid, mtime_ns, ctime_ns = self
         return Attributes(
             ino=ino,
             mode=mode,
-            uid=self.uid,
-            gid=self.gid,
+            uid=uid,
+            gid=gid,
             size=size,
             blocks=-(-size // BLOCK),
-            atime_ns=self.mtime_ns,
-            mtime_ns=self.mtime_ns,
-            ctime_ns=self.ctime_ns,
+            atime_ns=mtime_ns,
+            mtime_ns=mtime_ns,
+            ctime_ns=ctime_ns,
         )
 
 
@@ -91,6 +90,12 @@ class DiskTextFile(TextFile):
     """The same for a text that is made from what is on a disk."""
 
     in_memory: ClassVar[bool] = False
+
+
+class ProbeFile(DiskTextFile):
+    """The same for a text that tells of directories: no store lock is taken for it."""
+
+    lock_free: ClassVar[bool] = True
 
 
 class GeneratedFile(File):
