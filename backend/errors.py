@@ -18,6 +18,7 @@
         DamagedError               a record whose directory or data is missing or half made
         InvalidValueError          a malformed ID, name, key, digest or value
         NotMountedError            it is not mounted
+        DiskFullError              no room for the content of a layer
         NoAvailableIDsError        not enough subordinate IDs left for a user namespace
 
 Used by: backend and fusefs. Facts are attributes; fusefs.errnos gives each class its errno.
@@ -215,3 +216,14 @@ class NoAvailableIDsError(StoreError):
             "and /etc/subgid",
         )
         self.kind, self.wanted, self.free = kind, wanted, free
+
+
+class DiskFullError(StoreError):
+    """No room is left on the file system of ``path``."""
+
+    def __init__(self, what: str, path: str) -> None:
+        super().__init__(
+            f"{what}: {path}: no space left on device",
+            remedy="make room there (deleting works on a full disk too), then try again",
+        )
+        self.path = path

@@ -47,6 +47,15 @@ class TrashDirectory:
         self._count += 1
         return True
 
+    def addition(self) -> str:
+        """A free path in the trash, for something new that is renamed to its place when it is done.
+
+        What is still there is erased with the rest.
+        """
+        path = os.path.join(self._directory(), f"{self._count}-addition")
+        self._count += 1
+        return path
+
     def erase(self) -> None:
         """Erase what was taken. Safe to call twice; what it cannot erase stays for recovery."""
         if self._lock is None:

@@ -26,6 +26,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     drivers.TooManyLayersError: errno.EMLINK,
     drivers.MountFailedError: errno.EIO,  # its own errno goes first
     drivers.ArchiveError: errno.EBADMSG,
+    drivers.UnpackFailedError: errno.EIO,  # its own errno goes first
     drivers.UnsupportedCompressionError: errno.EOPNOTSUPP,
     drivers.IDMapError: errno.EINVAL,
     store.StoreError: errno.EIO,
@@ -52,6 +53,7 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
     store.DamagedError: errno.EUCLEAN,
     store.InvalidValueError: errno.EINVAL,
     store.NotMountedError: errno.EINVAL,
+    store.DiskFullError: errno.ENOSPC,
     store.NoAvailableIDsError: errno.ENOSPC,
     MountOptionError: errno.EINVAL,
     MountPointError: errno.EBUSY,
@@ -61,12 +63,15 @@ TABLE: Final[Mapping[type[BaseException], int]] = {
 }
 
 
+_WITH_ERRNO: Final = (OSError, drivers.MountFailedError, drivers.UnpackFailedError)
+
+
 def errno_of(exc: BaseException) -> int | None:
     """The errno of *exc*, by its nearest class in the table; None if *exc* is a bug of ours.
 
     ENOSYS never leaves here: the kernel would not ask again for the life of the mount.
     """
-    own = getattr(exc, "errno", None) if isinstance(exc, OSError | drivers.MountFailedError) else 0
+    own = getattr(exc, "errno", None) if isinstance(exc, _WITH_ERRNO) else 0
     if own:
         return errno.EOPNOTSUPP if own == errno.ENOSYS else int(own)
     for kind in type(exc).__mro__:

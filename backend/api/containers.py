@@ -10,7 +10,8 @@ from typing import Any
 
 from backend.api import lookup
 from backend.api.items import with_item, without_item
-from backend.api.layers import check_unmounted, make_layer
+from backend.api.layers import check_unmounted
+from backend.api.making import make_layer
 from backend.api.objects import Objects, checked_names
 from backend.api.removal import remove_layer
 from backend.api.workshop import check_shifting, component, save_freeing, storable

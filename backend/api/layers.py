@@ -1,35 +1,41 @@
 """Verbs on layers.
 
-Used by: backend.store (as Store.layers), backend.api.containers (make_layer).
-Durable steps and what a crash between them leaves: backend/LOCKING.md.
+Used by: backend.store (as Store.layers).
+Durable steps and what a crash between them leaves: backend/LOCKING.md. What concerns archives is
+imported by the verbs that need it.
 """
 
-import os
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from backend.api import lookup
-from backend.api.objects import Objects, checked_names
+from backend.api.idmaps import Maps, maps_of
+from backend.api.making import LayerRequest, check_flags, make_layer, plan_layer
+from backend.api.objects import Objects
 from backend.api.removal import remove_layer
 from backend.api.workshop import Workshop, component
-from backend.codec import gotime
 from backend.errors import (
-    DuplicateIDError,
+    InvalidValueError,
     LayerHasChildrenError,
     LayerInUseError,
     LayerUnknownError,
     MountedError,
-    ParentIsContainerError,
-    ReadOnlyStoreError,
 )
-from backend.files import bigdata
+from backend.model import digest as digests
 from backend.model.records import EMPTY, Layer
 from backend.model.snapshot import LayerTable, Snapshot
 from backend.stores.layers import LayerWriter
 from backend.stores.transaction import Kind, WriteTx
+from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
-from drivers.linux import atomicfile
 from drivers.protocol import Change, NewLayer
+
+if TYPE_CHECKING:
+    from backend.api.diffs import DiffStream
+    from backend.api.owners import Owners
+    from drivers.archive.compression import Compression
 
 
 class Layers(Objects[Layer]):
@@ -50,44 +56,213 @@ class Layers(Objects[Layer]):
         metadata: str = "",
         flags: Mapping[str, Any] = EMPTY,
         big_data: Iterable[tuple[str, bytes]] = (),
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+        host_uid_mapping: bool = False,
+        host_gid_mapping: bool = False,
     ) -> Layer:
-        """Make an empty layer on top of *parent*."""
+        """Make an empty layer on top of *parent*.
+
+        Without ID maps it gets its parent's, or the store's, unless the host's are asked for.
+        """
+        request = LayerRequest(
+            id=LayerID(id if id is not None else generate_id()),
+            parent=parent,
+            names=tuple(names),
+            writable=writable,
+            mount_label=mount_label,
+            metadata=metadata,
+            flags=flags,
+            maps=Maps(uid_map, gid_map),
+            host_uids=host_uid_mapping,
+            host_gids=host_gid_mapping,
+            big_data=tuple(big_data),
+        )
         with self._shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-            below = self._parent(tx, parent) if parent else None
-            wanted = Layer(
-                id=LayerID(id if id is not None else generate_id()),
-                names=tx.layers.claim_names(checked_names(names)),
-                parent=below.id if below else None,
-                metadata=metadata,
-                mount_label=mount_label,
-                flags=flags,
-                uid_map=below.uid_map if below else (),
-                gid_map=below.gid_map if below else (),
-            )
-            return make_layer(self._shop, tx, wanted, writable=writable, big_data=big_data)
+            wanted = plan_layer(self._shop, tx, request).wanted
+            return make_layer(self._shop, tx, wanted, writable=writable, big_data=request.big_data)
+
+    def put(
+        self,
+        source: BinaryIO,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's own name
+        parent: str | None = None,
+        names: Iterable[str] = (),
+        writable: bool = False,
+        mount_label: str = "",
+        metadata: str = "",
+        flags: Mapping[str, Any] = EMPTY,
+        big_data: Iterable[tuple[str, bytes]] = (),
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+        host_uid_mapping: bool = False,
+        host_gid_mapping: bool = False,
+        original_digest: str = "",
+        original_size: int = -1,
+        uncompressed_digest: str = "",
+        expected_digest: str = "",
+        expected_diff_digest: str = "",
+    ) -> Layer:
+        """Make a layer out of the tar archive *source*, compressed or not; all of it or nothing.
+
+        The archive is read and unpacked before any lock is taken. The ``original`` values and
+        *uncompressed_digest* are believed, the ``expected`` digests (of the archive as it comes,
+        and uncompressed) checked. Raises ArchiveError, DiskFullError, UnpackFailedError.
+        """
+        from backend.api import putting
+        from backend.api.applying import Hints
+
+        request = LayerRequest(
+            id=LayerID(id if id is not None else generate_id()),
+            parent=parent,
+            names=tuple(names),
+            writable=writable,
+            mount_label=mount_label,
+            metadata=metadata,
+            flags=flags,
+            maps=Maps(uid_map, gid_map),
+            host_uids=host_uid_mapping,
+            host_gids=host_gid_mapping,
+            big_data=tuple(big_data),
+        )
+        hints = Hints(
+            original_digest=original_digest,
+            original_size=original_size,
+            uncompressed_digest=uncompressed_digest,
+            expected_digest=expected_digest,
+            expected_diff_digest=expected_diff_digest,
+        )
+        return putting.put(self._shop, request, source, hints)
+
+    def apply_diff(self, reference: str, source: BinaryIO) -> Layer:
+        """Unpack the tar archive *source* over what a layer has; its digests are replaced.
+
+        A stop in between leaves a part of it, and a record without digests.
+        """
+        from backend.api import putting
+
+        def editable(tx: WriteTx) -> Layer:
+            layer = self._editable(tx.layers, reference)
+            check_unmounted(self._shop, tx, layer)
+            return layer
+
+        return putting.apply_diff(self._shop, editable, source)
 
     def delete(self, reference: str, *, force: bool = False) -> None:
-        """Delete a layer that nothing stands on; with *force* also one that is mounted."""
+        """Delete a layer that nothing stands on; with *force* also one that is mounted.
+
+        A copy of an image's top layer for other IDs may go: the image forgets it first.
+        """
         with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
             layer = self._editable(tx.layers, reference)
             check_unused(tx, layer)
             if not force:
                 check_unmounted(self._shop, tx, layer)
+            tx.images.forget_mapped(layer.id)
+            tx.images.save()
             remove_layer(self._shop, tx, layer)
+
+    def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Layer:
+        """Replace the flags as a whole."""
+        check_flags(flags)
+        new = dict(flags)
+        return self._change(reference, lambda layer: layer._replace(flags=new))
 
     def changes(self, reference: str, base: str | None = None) -> Sequence[Change]:
         """What the layer does to its parent, or to the layer *base*; sorted by path."""
         layers = self._shop.fresh().layers
         layer = lookup.layer(layers, reference)
-        below = lookup.layer(layers, base).id if base else layer.parent
-        return self._shop.open_driver().changes(layer.id, below)
+        below = lookup.layer(layers, base) if base else _parent(layers, layer)
+        return self._shop.open_driver().changes(
+            layer.id,
+            below.id if below else layer.parent,
+            maps=maps_of(layer),
+            parent_maps=maps_of(below) if below else Maps(),
+        )
 
-    def _parent(self, tx: WriteTx, reference: str) -> Layer:
-        parent = lookup.layer(self._shop.all_layers(tx), reference)
-        container = tx.containers.table.by_layer.get(parent.id)
-        if container is not None:
-            raise ParentIsContainerError(parent.id, container.id)
-        return parent
+    def diff(
+        self, reference: str, base: str | None = None, *, compression: Compression | None = None
+    ) -> DiffStream:
+        """What the layer adds to its parent, or to *base*, as an archive; close it.
+
+        Against its parent, a layer that was put comes back uncompressed to the byte. Without
+        *compression* it is compressed as it came. Raises UnsupportedCompressionError for bzip2
+        and xz, LayerUnknownError at the end if the layer was deleted under way.
+        """
+        from backend.api.diffs import open_diff
+
+        return open_diff(self._shop, reference, base, compression)
+
+    def diff_size(self, reference: str, base: str | None = None) -> int:
+        """How many bytes are in the files that the layer adds to its parent, or to *base*."""
+        layers = self._shop.fresh().layers
+        layer = lookup.layer(layers, reference)
+        below = lookup.layer(layers, base) if base else _parent(layers, layer)
+        return self._shop.open_driver().diff_size(
+            layer.id,
+            below.id if below else layer.parent,
+            maps=maps_of(layer),
+            parent_maps=maps_of(below) if below else Maps(),
+        )
+
+    def size(self, reference: str) -> int:
+        """Length of the uncompressed archive that the layer was made of; -1 if not known."""
+        layer = self.find(reference)
+        return layer.diff_size if layer.diff_digest or layer.toc_digest else -1
+
+    def by_compressed_digest(self, digest: str) -> Sequence[Layer]:
+        """Layers made of the archive with this digest. Raises LayerUnknownError for none."""
+        return _found(self._shop.fresh().layers.by_compressed_digest, digest)
+
+    def by_uncompressed_digest(self, digest: str) -> Sequence[Layer]:
+        """The same for the digest of the uncompressed archive."""
+        return _found(self._shop.fresh().layers.by_uncompressed_digest, digest)
+
+    def by_toc_digest(self, digest: str) -> Sequence[Layer]:
+        """The same for the table of contents of a layer that was pulled in part."""
+        return _found(self._shop.fresh().layers.by_toc_digest, digest)
+
+    def parent_owners(self, reference: str) -> Owners:
+        """Owners above the layer's mount point that its own ID maps do not know.
+
+        Nobody for a layer without maps. Raises NotMountedError.
+        """
+        from backend.api import owners
+
+        return owners.of_layer(self._shop, self.find(reference))
+
+    def driver_layers(self) -> Sequence[LayerID]:
+        """IDs that the driver has directories for, with and without a record."""
+        return self._shop.open_driver().list_layers()
+
+    def create_driver_layer(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the field's own name
+        parent: str | None = None,
+        writable: bool = True,
+        mount_label: str = "",
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+    ) -> LayerID:
+        """Make the directories of a layer without a record, for looking at a driver by itself.
+
+        Nothing happens if they are there. *parent* is a full ID.
+        """
+        new = NewLayer(
+            id=LayerID(component("layer ID", id if id is not None else generate_id())),
+            parent=LayerID(parent) if parent else None,
+            writable=writable,
+            mount_label=mount_label,
+            uid_map=uid_map,
+            gid_map=gid_map,
+        )
+        with self._shop.writing(Kind.LAYERS):
+            driver = self._shop.open_driver()
+            if not driver.exists(new.id):
+                driver.create(new)
+        return new.id
 
     def _table(self, snapshot: Snapshot) -> LayerTable:
         return snapshot.layers
@@ -108,53 +283,17 @@ class Layers(Objects[Layer]):
         return record._replace(big_data_names=keys)
 
 
-def make_layer(
-    shop: Workshop,
-    tx: WriteTx,
-    wanted: Layer,
-    *,
-    writable: bool,
-    volatile: bool = False,
-    big_data: Iterable[tuple[str, bytes]] = (),
-) -> Layer:
-    """Record *wanted* as incomplete, make its directories, declare it complete.
+def _parent(layers: LayerTable, layer: Layer) -> Layer | None:
+    return layers.get(layer.parent) if layer.parent else None
 
-    Whatever fails in between, the layer is removed again.
-    """
-    component("layer ID", wanted.id)
-    if tx.layers.get(wanted.id) is not None:
-        raise DuplicateIDError("layer", wanted.id)
-    if shop.paths.image_store and not writable:
-        raise ReadOnlyStoreError("the separate image store", remedy="make the layer writable")
-    location = shop.stores.layers.files[volatile].path
-    layer = wanted._replace(
-        created=gotime.now(),
-        flags={**wanted.flags, "incomplete": True},
-        location=location,
-    )
-    tx.layers.put(layer)
-    tx.layers.save()
-    try:
-        layer = _add_items(shop, layer, big_data)
-        shop.open_driver().create(
-            NewLayer(
-                id=layer.id,
-                parent=layer.parent,
-                writable=writable,
-                mount_label=layer.mount_label,
-                uid_map=layer.uid_map,
-                gid_map=layer.gid_map,
-            )
-        )
-        if shop.options.sync == "filesystem" and not volatile:
-            atomicfile.sync_filesystem(shop.paths.layers)
-        layer = layer._replace(flags=wanted.flags)
-        tx.layers.put(layer)
-        tx.layers.save()
-    except BaseException:
-        remove_layer(shop, tx, layer._replace(flags={**layer.flags, "incomplete": True}))
-        raise
-    return layer
+
+def _found(index: Mapping[str, Sequence[Layer]], digest: str) -> Sequence[Layer]:
+    if not digests.is_valid(digest):
+        raise InvalidValueError("digest", digest, "it is not ALGORITHM:HEX as the Go tools want it")
+    layers = index.get(digest)
+    if not layers:
+        raise LayerUnknownError(digest)
+    return layers
 
 
 def check_unused(tx: WriteTx, layer: Layer) -> None:
@@ -185,11 +324,3 @@ def in_use(shop: Workshop, layer: LayerID, path: str) -> bool:
     """Whether a recorded mount is real. Where mounts are plain directories it always is."""
     driver = shop.open_driver()
     return driver.is_mounted(path) or driver.diff_directory(layer) == path
-
-
-def _add_items(shop: Workshop, layer: Layer, items: Iterable[tuple[str, bytes]]) -> Layer:
-    keys = []
-    for key, data in items:
-        bigdata.write(os.path.join(shop.paths.layers, layer.id), key, data)
-        keys.append(key)
-    return layer._replace(big_data_names=tuple(dict.fromkeys(keys))) if keys else layer

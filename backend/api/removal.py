@@ -5,7 +5,7 @@ Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from backend.api.workshop import Workshop, save_freeing
@@ -23,15 +23,26 @@ def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
         layer = layer._replace(flags={**layer.flags, "incomplete": True})
         tx.layers.put(layer)
         save_freeing(tx.layers, content_of(shop, layer))
-    driver, trash = shop.open_driver(), TrashDirectory(shop.trash_root)
-    driver_trash = TrashDirectory(driver.new_trash_root(layer.id))
-    tx.afterwards += [driver_trash.erase, trash.erase]
-    if is_path_component(layer.id):
-        driver.remove(layer.id, driver_trash)
-        for path in _files_of(shop, layer.id):
-            trash.take(path)
+    emptied = take_away(shop, tx, layer.id)
     tx.layers.drop(layer.id)
-    save_freeing(tx.layers, [driver_trash.erase, trash.erase])
+    save_freeing(tx.layers, emptied)
+
+
+def take_away(shop: Workshop, tx: WriteTx, layer: LayerID) -> Sequence[Callable[[], None]]:
+    """Rename all that is on disk of *layer* into the trash; it is erased after the locks.
+
+    Returns what erases it at once.
+    """
+    if not is_path_component(layer):
+        return ()
+    driver, trash = shop.open_driver(), TrashDirectory(shop.trash_root)
+    driver_trash = TrashDirectory(driver.new_trash_root(layer))
+    emptied = [driver_trash.erase, trash.erase]
+    tx.afterwards += emptied
+    driver.remove(layer, driver_trash)
+    for path in _files_of(shop, layer):
+        trash.take(path)
+    return emptied
 
 
 def take_down(shop: Workshop, tx: WriteTx, layer: LayerID) -> None:
@@ -78,5 +89,4 @@ def _depth(tx: WriteTx, layer: Layer) -> int:
 
 
 def _files_of(shop: Workshop, layer: LayerID) -> tuple[str, str]:
-    directory = shop.paths.layers
-    return os.path.join(directory, f"{layer}.tar-split.gz"), os.path.join(directory, layer)
+    return shop.paths.tar_split(layer), os.path.join(shop.paths.layers, layer)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backend.errors import InvalidValueError
-from backend.files.paths import StorePaths
+from backend.files.paths import TAR_SPLIT, StorePaths
 from backend.model.options import StoreOptions
-from backend.model.snapshot import LayerTable, Snapshot
+from backend.model.records import Layer
+from backend.model.snapshot import ImageTable, LayerTable, Snapshot
 from backend.stores.base import Writer
 from backend.stores.transaction import Kind, Stores, WriteTx, writing
 from backend.stores.whole import Snapshots
@@ -22,7 +23,7 @@ from drivers.idmap.maps import IDMap
 from drivers.ids import is_path_component
 from drivers.protocol import Driver, IDShift
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +60,31 @@ class Workshop:
         more = [layer for store in self.stores.more_layers for layer in store.contents.records]
         return LayerTable([*tx.layers.table, *more])
 
+    def all_images(self, tx: WriteTx) -> ImageTable:
+        """Images of the store itself, then of the other stores, as *tx* sees them."""
+        if not self.stores.more_images:
+            return tx.images.table
+        own = tx.images.table
+        every = (image for store in self.stores.more_images for image in store.contents.records)
+        return ImageTable([*own, *(image for image in every if image.id not in own)])
+
+    def tar_split(self, layer: Layer) -> str:
+        """Where the tar-split file of *layer* is, if it has one."""
+        if not layer.read_only:
+            return self.paths.tar_split(layer.id)
+        return f"{os.path.dirname(layer.location)}/{layer.id}{TAR_SPLIT}"
+
     @property
     def trash_root(self) -> str:
         """Where what belongs to records is renamed to before it is erased."""
         return os.path.join(self.paths.layers, "tmp")
+
+    @property
+    def image_trash_root(self) -> str:
+        """The same for what belongs to records of images, which may be on another file system."""
+        if not self.paths.image_store:
+            return self.trash_root
+        return os.path.join(self.paths.image_store, self.paths.driver, "tempdirs")
 
     @property
     def trash_roots(self) -> tuple[str, ...]:
@@ -112,7 +134,7 @@ def save_freeing(writer: Writer[Any], free: Iterable[Callable[[], None]]) -> Non
         try:
             writer.save()
         except OSError as exc:
-            if exc.errno not in _FULL:
+            if exc.errno not in FULL:
                 raise
             action = next(remaining, None)
             if action is None:

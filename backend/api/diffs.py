@@ -1,0 +1,130 @@
+"""What a layer adds to another, as an archive, and how large it is.
+
+Used by: backend.api.layers. Knows nothing of: how drivers compare (Driver.diff).
+No lock is held while an archive is read out, since nobody knows how slow its reader is. A layer
+that is deleted meanwhile makes the archive end with an error, and so does one that is applied to:
+each file's checksum is compared. Source: containers/storage layers.go (Diff).
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import BinaryIO, Final
+
+from backend.api import lookup
+from backend.api.idmaps import Maps, maps_of
+from backend.api.workshop import Workshop
+from backend.errors import DamagedError, LayerUnknownError
+from backend.model.records import Layer
+from backend.model.snapshot import LayerTable
+from drivers.archive.compression import Compression, compressed
+from drivers.errors import ArchiveError
+from drivers.ids import LayerID
+
+_REMEDY: Final = "delete what stands on it, then pull or build its image again"
+
+
+class DiffStream(Iterator[bytes]):
+    """An archive, piece by piece. Close it, or use it in a with-block."""
+
+    def __init__(self, chunks: Iterator[bytes], opened: ExitStack) -> None:
+        self._chunks, self._opened = chunks, opened
+
+    def __next__(self) -> bytes:
+        """Return the next piece."""
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """Let go of the files; a second call does nothing."""
+        self._opened.close()
+
+    def __enter__(self) -> "DiffStream":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_diff(
+    shop: Workshop, reference: str, base: str | None, compression: Compression | None
+) -> DiffStream:
+    """See Layers.diff."""
+    layers = shop.fresh().layers
+    layer = lookup.layer(layers, reference)
+    below = base_of(layers, layer, base)
+    kind = Compression(layer.compression) if compression is None else compression
+    with ExitStack() as opened:
+        plain = _plain(shop, layers, layer, below, opened)
+        chunks = compressed(plain, kind)
+        return DiffStream(chunks, opened.pop_all())
+
+
+def base_of(layers: LayerTable, layer: Layer, base: str | None) -> LayerID | None:
+    """What a layer is compared with: its parent, unless another *base* is given."""
+    return lookup.layer(layers, base).id if base else layer.parent
+
+
+def maps_below(layers: LayerTable, below: LayerID | None) -> Maps:
+    """The ID maps of the layer that another is compared with."""
+    record = layers.get(below) if below else None
+    return maps_of(record) if record else Maps()
+
+
+def _plain(
+    shop: Workshop,
+    layers: LayerTable,
+    layer: Layer,
+    below: LayerID | None,
+    opened: ExitStack,
+) -> Iterator[bytes]:
+    """The uncompressed archive: as it came if that is known, else as the driver makes it."""
+    driver = shop.open_driver()
+    tar_split = _tar_split(shop, layer) if below == layer.parent else None
+    if tar_split is None:
+        chunks = driver.diff(
+            layer.id, below, maps=maps_of(layer), parent_maps=maps_below(layers, below)
+        )
+        return opened.enter_context(closing(_whole(shop, chunks, layer)))
+    opened.enter_context(tar_split)
+    content = opened.enter_context(closing(driver.open_content(layer.id)))
+    from drivers.archive.reassemble import reassemble
+
+    pieces = reassemble(tar_split, content.open)
+    return opened.enter_context(closing(_blaming(pieces, layer, shop.tar_split(layer))))
+
+
+def _whole(
+    shop: Workshop, chunks: Generator[bytes, None, None], layer: Layer
+) -> Generator[bytes, None, None]:
+    """Make sure at the end that what was read had not been deleted under way.
+
+    A deletion changes the record before it touches any file.
+    """
+    with closing(chunks):
+        yield from chunks
+    now = shop.fresh().layers.get(layer.id)
+    if now is None or now.incomplete or now.created != layer.created:
+        raise LayerUnknownError(layer.id)
+
+
+def _tar_split(shop: Workshop, layer: Layer) -> BinaryIO | None:
+    path = shop.tar_split(layer)
+    if layer.incomplete:
+        raise DamagedError(f"layer {layer.id[:12]}", path, "the layer is half made")
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        return None
+
+
+def _blaming(chunks: Iterator[bytes], layer: Layer, path: str) -> Generator[bytes, None, None]:
+    """Say of which layer it was that something did not fit together."""
+    try:
+        yield from chunks
+    except (ArchiveError, FileNotFoundError) as error:
+        raise DamagedError(f"layer {layer.id[:12]}", path, str(error), remedy=_REMEDY) from error

@@ -1,0 +1,261 @@
+"""Making a layer: recorded as incomplete, filled, declared complete.
+
+Used by: backend.api.layers, backend.api.putting, whoever makes a layer for a container or a mapped
+copy. Knows nothing of: archives. Crash table: backend/LOCKING.md.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backend.api import lookup
+from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
+from backend.api.objects import checked_names
+from backend.api.removal import remove_layer, take_away
+from backend.api.workshop import Workshop, component, storable
+from backend.codec import gotime
+from backend.errors import DuplicateIDError, InvalidValueError, ParentIsContainerError
+from backend.files import bigdata
+from backend.files.flushing import flush_filesystems
+from backend.files.stagedfile import StagedFile
+from backend.model.records import EMPTY, Layer
+from backend.stores.transaction import WriteTx
+from drivers.ids import LayerID
+from drivers.protocol import NewLayer
+
+Fill = Callable[[Layer], Layer]
+"""Makes a recorded layer's directories and files; returns the record with what it learned."""
+
+
+_UNSAID: Final = Maps()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRequest:
+    """What a caller wants of a new layer. Without maps it gets those of its parent or the store.
+
+    ``writable`` decides about the kind of directory, and with a separate image store about the
+    place.
+    """
+
+    id: LayerID
+    parent: str | None = None
+    names: tuple[str, ...] = ()
+    writable: bool = False
+    mount_label: str = ""
+    metadata: str = ""
+    flags: Mapping[str, Any] = EMPTY
+    maps: Maps = _UNSAID
+    host_uids: bool = False
+    host_gids: bool = False
+    big_data: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The record that a request leads to, and the layer below it."""
+
+    wanted: Layer
+    below: Layer | None
+
+    @property
+    def changes_owners(self) -> bool:
+        """Whether the files of the layers below get other owners on disk in the new one."""
+        return self.below is not None and maps_of(self.below) != maps_of(self.wanted)
+
+
+def plan_layer(shop: Workshop, tx: WriteTx, request: LayerRequest) -> Plan:
+    """Check *request* against the records as they are now. Layers and containers are locked.
+
+    Raises DuplicateIDError, DuplicateNameError, LayerUnknownError, ParentIsContainerError and
+    InvalidValueError.
+    """
+    component("layer ID", request.id)
+    check_new(tx, request.id)
+    check_flags(request.flags)
+    check_disjoint(request.maps)
+    for key, _ in request.big_data:
+        bigdata.path_of("", storable("big data key", key))
+    names = tx.layers.claim_names(checked_names(request.names))
+    below = _parent(shop, tx, request.parent) if request.parent else None
+    options = shop.options
+    inherited = maps_of(below) if below else Maps(options.uid_map, options.gid_map)
+    asked = Maps(
+        () if request.host_uids else request.maps.uid, () if request.host_gids else request.maps.gid
+    )
+    maps = recorded(
+        shop, asked.or_else(inherited, host_uid=request.host_uids, host_gid=request.host_gids)
+    )
+    wanted = Layer(
+        id=request.id,
+        names=names,
+        parent=below.id if below else None,
+        metadata=storable("metadata", request.metadata),
+        mount_label=request.mount_label,
+        flags=request.flags,
+        uid_map=maps.uid,
+        gid_map=maps.gid,
+    )
+    return Plan(wanted, below)
+
+
+def check_new(tx: WriteTx, identifier: LayerID) -> None:
+    """Raise DuplicateIDError if a layer has this ID."""
+    if tx.layers.get(identifier) is not None:
+        raise DuplicateIDError("layer", identifier)
+
+
+def check_flags(flags: Mapping[str, Any]) -> None:
+    """Raise InvalidValueError for the flag that tells half-made layers apart."""
+    if "incomplete" in flags:
+        raise InvalidValueError("flag", "incomplete", "the store itself sets and clears it")
+
+
+def make_layer(
+    shop: Workshop,
+    tx: WriteTx,
+    wanted: Layer,
+    *,
+    writable: bool,
+    volatile: bool = False,
+    big_data: Iterable[tuple[str, bytes]] = (),
+    template: Layer | None = None,
+) -> Layer:
+    """Make a layer without content of its own, or one that shows what *template* shows.
+
+    *wanted* has the ID maps to be recorded; files below that belong to other IDs are given to
+    theirs. Whatever fails in between, the layer is removed again.
+    """
+    if template is not None:
+        wanted = _like(template, wanted)
+
+    def fill(layer: Layer) -> Layer:
+        below = shop.all_layers(tx).get(layer.parent) if layer.parent else None
+        make_directories(shop, layer, below, writable=writable, template=template)
+        if template is not None:
+            _copy_tar_split(shop, template, layer)
+        if not volatile:
+            flush(shop, layer)
+        return layer
+
+    return record_layer(
+        shop, tx, wanted, fill, writable=writable, volatile=volatile, big_data=big_data
+    )
+
+
+def record_layer(
+    shop: Workshop,
+    tx: WriteTx,
+    wanted: Layer,
+    fill: Fill,
+    *,
+    writable: bool,
+    volatile: bool = False,
+    big_data: Iterable[tuple[str, bytes]] = (),
+) -> Layer:
+    """Record *wanted* as incomplete, let *fill* make it, declare it complete.
+
+    Directories and files of that ID without a record are nobody's: they are erased first, so
+    that the layer does not take them over. Whatever fails, the layer is removed again.
+    """
+    component("layer ID", wanted.id)
+    check_new(tx, wanted.id)
+    layer = wanted._replace(
+        created=gotime.now(),
+        flags={**wanted.flags, "incomplete": True},
+        location=shop.stores.layers.location(writable=writable, volatile=volatile),
+    )
+    tx.layers.put(layer)
+    tx.layers.save()
+    try:
+        take_away(shop, tx, layer.id)
+        layer = fill(_with_items(shop, layer, big_data))._replace(flags=wanted.flags)
+        tx.layers.put(layer)
+        tx.layers.save()
+    except BaseException:
+        remove_layer(shop, tx, layer._replace(flags={**layer.flags, "incomplete": True}))
+        raise
+    return layer
+
+
+def make_directories(
+    shop: Workshop,
+    layer: Layer,
+    below: Layer | None,
+    *,
+    writable: bool,
+    template: Layer | None = None,
+) -> None:
+    """Let the driver make *layer*, whose files belong to the IDs that its record says."""
+    driver = shop.open_driver()
+    new = as_new(layer, writable=writable)
+    if template is None:
+        driver.create(new)
+    else:
+        driver.create_from_template(new, template.id)
+    source = template or below
+    if source is not None and maps_of(source) != maps_of(layer):
+        driver.remap(layer.id, maps_of(source), maps_of(layer))
+
+
+def as_new(layer: Layer, *, writable: bool) -> NewLayer:
+    """What a driver needs to know of *layer*."""
+    return NewLayer(
+        id=layer.id,
+        parent=layer.parent,
+        writable=writable,
+        mount_label=layer.mount_label,
+        uid_map=layer.uid_map,
+        gid_map=layer.gid_map,
+    )
+
+
+def flush(shop: Workshop, layer: Layer) -> None:
+    """Make the content of *layer* durable, unless the store is set to do without."""
+    if shop.options.sync == "filesystem":
+        home = os.path.dirname(shop.open_driver().diff_directory(layer.id))
+        flush_filesystems(shop.paths.layers, home)
+
+
+def _parent(shop: Workshop, tx: WriteTx, reference: str) -> Layer:
+    parent = lookup.layer(shop.all_layers(tx), reference)
+    container = tx.containers.table.by_layer.get(parent.id)
+    if container is not None:
+        raise ParentIsContainerError(parent.id, container.id)
+    return parent
+
+
+def _like(template: Layer, wanted: Layer) -> Layer:
+    """*wanted* with what the record of *template* says of the content."""
+    return wanted._replace(
+        metadata=wanted.metadata or template.metadata,
+        compressed_diff_digest=template.compressed_diff_digest,
+        compressed_size=template.compressed_size,
+        diff_digest=template.diff_digest,
+        diff_size=template.diff_size,
+        toc_digest=template.toc_digest,
+        compression=template.compression,
+        uidset=template.uidset,
+        gidset=template.gidset,
+    )
+
+
+def _copy_tar_split(shop: Workshop, template: Layer, layer: Layer) -> None:
+    try:
+        source = open(shop.tar_split(template), "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        return  # it was not made from an archive
+    with source, StagedFile(shop.trash_root) as copy:
+        shutil.copyfileobj(source, copy.file)
+        copy.seal()
+        copy.place(shop.tar_split(layer))
+
+
+def _with_items(shop: Workshop, layer: Layer, items: Iterable[tuple[str, bytes]]) -> Layer:
+    keys = []
+    for key, data in items:
+        bigdata.write(os.path.join(shop.paths.layers, layer.id), key, data)
+        keys.append(key)
+    return layer._replace(big_data_names=tuple(dict.fromkeys(keys))) if keys else layer

@@ -1,0 +1,158 @@
+"""Layers that arrive as archives: all of the work before the locks, all of the layer or none.
+
+Used by: backend.api.layers. Knows nothing of: how an archive is read (backend.api.applying).
+Nobody waits for a slow archive: it is read, checked and unpacked while no lock is held. Crash
+table: backend/LOCKING.md. Source of the order: containers/storage store.go (PutLayer), layers.go
+(stageWithUnlockedStore, applyDiffWithOptions).
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO, Final
+
+from backend.api import applying, making
+from backend.api.applying import EntriesIgnored, Hints
+from backend.api.idmaps import maps_of
+from backend.api.making import Fill, LayerRequest, Plan
+from backend.api.workshop import Workshop
+from backend.errors import LayerUnknownError
+from backend.files.flushing import flush_filesystems
+from backend.files.stagedfile import StagedFile
+from backend.model.records import Layer
+from backend.stores.transaction import Kind, WriteTx
+from drivers.archive.apply import Applied
+from drivers.protocol import StagedLayer
+from drivers.trash import TrashDirectory
+
+_PIECE: Final = 1 << 20
+
+
+class _Staged:
+    """The content of a layer to be, in a directory of its own."""
+
+    def __init__(self, content: StagedLayer, tar_split: StagedFile, applied: Applied) -> None:
+        self._content, self._tar_split, self._applied = content, tar_split, applied
+
+    def place(self, shop: Workshop, layer: Layer) -> Layer:
+        """Rename everything to where *layer* has it; the locks are held."""
+        self._content.commit()
+        self._tar_split.place(shop.tar_split(layer))
+        return applying.with_content(layer, self._applied)
+
+
+class _Spooled:
+    """An archive that was read to its end and found whole, kept in a file."""
+
+    def __init__(self, archive: BinaryIO, tar_split: StagedFile, applied: Applied) -> None:
+        self._archive, self._tar_split, self._applied = archive, tar_split, applied
+
+    def unpack(self, shop: Workshop, layer: Layer) -> Layer:
+        """Unpack it into the directories that *layer* has; the locks are held."""
+        self._archive.seek(0)
+        place = shop.open_driver().open_apply(layer.id, layer.parent)
+        with applying.opened(place), open(os.devnull, "wb") as nowhere:
+            known = applying.known(self._applied)
+            applying.unpack(shop, place, layer, self._archive, nowhere, hints=known)
+        making.flush(shop, layer)
+        self._tar_split.place(shop.tar_split(layer))
+        return applying.with_content(layer, self._applied)
+
+
+def put(shop: Workshop, request: LayerRequest, source: BinaryIO, hints: Hints) -> Layer:
+    """Make a layer out of the archive *source*; after any error nothing of it is there."""
+    hints.check()
+    with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
+        plan = making.plan_layer(shop, tx, request)
+    request = replace(request, parent=plan.wanted.parent)
+    with applying.naming_full_disks(f"layer {request.id[:12]}", shop.paths.graph_root):
+        if plan.changes_owners:
+            return _put_in_place(shop, request, plan, source, hints)
+        with _staged(shop, request, plan, source, hints) as staged:
+            return _record(shop, request, plan, lambda layer: staged.place(shop, layer))
+
+
+def apply_diff(shop: Workshop, editable: Callable[[WriteTx], Layer], source: BinaryIO) -> Layer:
+    """Unpack the archive *source* over what a layer has; *editable* finds and checks the layer.
+
+    An archive that is no good is found out before anything is touched. From the first file on,
+    until the last, the record names no digest, so that a stop never leaves a false one.
+    """
+    with shop.writing(Kind.LAYERS) as tx:
+        named = f"layer {editable(tx).id[:12]}"
+    with (
+        applying.naming_full_disks(named, shop.paths.graph_root),
+        _spooled(shop, source, applying.NO_HINTS) as archive,
+        shop.writing(Kind.LAYERS) as tx,
+    ):
+        layer = editable(tx)
+        unknown = applying.without_content(layer)
+        if unknown != layer:
+            tx.layers.put(unknown)
+            tx.layers.save()
+        trash = TrashDirectory(shop.trash_root)
+        tx.afterwards.append(trash.erase)
+        trash.take(shop.tar_split(layer))
+        layer = archive.unpack(shop, unknown)
+        tx.layers.put(layer)
+        tx.layers.save()
+        return layer
+
+
+def _put_in_place(
+    shop: Workshop, request: LayerRequest, plan: Plan, source: BinaryIO, hints: Hints
+) -> Layer:
+    """Files below belong to other IDs than in the new layer: they come first, under the locks."""
+    with _spooled(shop, source, hints) as archive:
+
+        def fill(layer: Layer) -> Layer:
+            making.make_directories(shop, layer, plan.below, writable=request.writable)
+            return archive.unpack(shop, layer)
+
+        return _record(shop, request, plan, fill)
+
+
+def _record(shop: Workshop, request: LayerRequest, plan: Plan, fill: Fill) -> Layer:
+    """Make the layer, if all is as it was when its content was prepared."""
+    with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
+        again = making.plan_layer(shop, tx, request)
+        if _identity(again.below) != _identity(plan.below):
+            raise LayerUnknownError(request.parent or "")  # another one has its ID now
+        return making.record_layer(
+            shop, tx, again.wanted, fill, writable=request.writable, big_data=request.big_data
+        )
+
+
+def _identity(layer: Layer | None) -> tuple[object, ...]:
+    return (layer.id, layer.created, *maps_of(layer)) if layer else ()
+
+
+@contextmanager
+def _staged(
+    shop: Workshop, request: LayerRequest, plan: Plan, source: BinaryIO, hints: Hints
+) -> Iterator[_Staged]:
+    with StagedFile(shop.trash_root) as tar_split:
+        new = making.as_new(plan.wanted, writable=request.writable)
+        content = shop.open_driver().stage(new)
+        try:
+            applied = applying.unpack(
+                shop, content.place, plan.wanted, source, tar_split.file, hints=hints
+            )
+            tar_split.seal()
+            if shop.options.sync == "filesystem":
+                flush_filesystems(shop.paths.layers, f"/proc/self/fd/{content.place.root}")
+            yield _Staged(content, tar_split, applied)
+        finally:
+            content.discard()
+
+
+@contextmanager
+def _spooled(shop: Workshop, source: BinaryIO, hints: Hints) -> Iterator[_Spooled]:
+    with StagedFile(shop.trash_root) as tar_split, StagedFile(shop.trash_root) as archive:
+        shutil.copyfileobj(source, archive.file, _PIECE)
+        archive.file.seek(0)
+        applied = applying.read(archive.file, EntriesIgnored(), tar_split.file, hints)
+        tar_split.seal()
+        yield _Spooled(archive.file, tar_split, applied)
