@@ -1,6 +1,6 @@
 """Erasing a tree that strangers filled, without ever leaving it.
 
-Used by: drivers.trash. Knows nothing of: layers, locks.
+Used by: drivers.trash, drivers.archive. Knows nothing of: layers, locks.
 
 Links are removed, never followed. A mount below is no part of the tree: it is taken off first,
 and a directory that still has one is an error, not a way on. Nothing is created, so a full file
@@ -38,11 +38,31 @@ def _detach_mounts(path: str) -> None:
                 raise
 
 
+def erase_entry(directory: int, name: bytes) -> None:
+    """Remove *name* in *directory*, whatever it is; nothing happens if it is not there.
+
+    A mount in it is no reason to take it off here: it is an error (EXDEV, or EBUSY).
+    """
+    try:
+        os.unlink(name, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        _empty(open_inside(directory, name, _DIRECTORY))
+        os.rmdir(name, dir_fd=directory)
+
+
 def _erase_directory(path: str) -> None:
     try:
         root = os.open(path, _DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
+    _empty(root)
+    os.rmdir(path)
+
+
+def _empty(root: int) -> None:
+    """Remove everything in the directory open as *root*, which is closed."""
     try:
         eraser = _Eraser(root)
         eraser.empty(root, depth=0)
@@ -50,7 +70,6 @@ def _erase_directory(path: str) -> None:
         os.close(root)
     if eraser.failure is not None:
         raise eraser.failure
-    os.rmdir(path)
 
 
 class _Eraser:

@@ -131,11 +131,12 @@ class ArchiveError(StorageError):
 class UnpackFailedError(StorageError):
     """The archive may be good, but this entry could not be made. ``errno`` is the kernel's own."""
 
-    def __init__(self, entry: bytes, errno: int, *, remedy: str = "") -> None:
+    def __init__(self, entry: bytes, errno: int, *, detail: str = "", remedy: str = "") -> None:
         import os
 
+        reason = os.strerror(errno) + (f": {detail}" if detail else "")
         super().__init__(
-            f"archive entry {_shown(entry)}: {os.strerror(errno)}",
+            f"archive entry {_shown(entry)}: {reason}",
             remedy=remedy or (_UNPRIVILEGED if errno == EPERM else ""),
         )
         self.entry, self.errno = entry, errno

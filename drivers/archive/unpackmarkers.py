@@ -1,0 +1,175 @@
+"""What becomes of whiteouts and opaque markers while an archive is unpacked.
+
+Used by: drivers.archive.unpack. Knows nothing of: entries that are files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final, Protocol
+
+from drivers.archive.entry import Entry
+from drivers.archive.unpackattributes import Attributes
+from drivers.archive.unpacknames import split
+from drivers.archive.unpackplaces import Places
+from drivers.archive.whiteout import METADATA, OPAQUE, is_marker, removed_name
+from drivers.errors import ArchiveError
+from drivers.protocol import Whiteouts
+
+_OPAQUE_SUFFIX: Final = b"opaque"
+_BITS_OF_MISSING: Final = 0o755
+
+
+class Markers(Protocol):
+    """One way to deal with whiteouts, and what else differs with it."""
+
+    dot_is_entry: bool
+    """Whether an entry ``.`` says something of the root; ``/`` always does."""
+
+    def take(self, path: bytes, entry: Entry) -> bool:
+        """Deal with *entry* if it is a marker, and return whether it was."""
+
+    def unpacked(self, path: bytes, *, directory: bool) -> None:
+        """Something was made at *path*, or a directory was there already."""
+
+    def made_missing(self, path: bytes, fd: int) -> None:
+        """A directory was made that no entry asked for; give it its owner or mode."""
+
+
+def markers(whiteouts: Whiteouts, places: Places, attributes: Attributes, prefix: bytes) -> Markers:
+    """Return the way of *whiteouts*; *prefix* is that of overlay's attributes."""
+    match whiteouts:
+        case Whiteouts.OVERLAY:
+            return _Kept(places, attributes, prefix)
+        case Whiteouts.REMOVE:
+            return _Removed(places)
+        case Whiteouts.KEEP:
+            return _Ordinary(attributes)
+
+
+class _Ordinary:
+    """Markers are files like others: the program that mounts the layer understands them."""
+
+    dot_is_entry = False
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._root_owner = attributes.root_owner()
+
+    def take(self, path: bytes, entry: Entry) -> bool:
+        del path, entry
+        return False
+
+    def unpacked(self, path: bytes, *, directory: bool) -> None:
+        pass
+
+    def made_missing(self, path: bytes, fd: int) -> None:
+        del path
+        os.fchown(fd, *self._root_owner)
+
+
+class _Kept(_Ordinary):
+    """Markers become those of overlay, which hide what the layers below have."""
+
+    def __init__(self, places: Places, attributes: Attributes, prefix: bytes) -> None:
+        super().__init__(attributes)
+        self._places, self._attributes = places, attributes
+        self._opaque = prefix + _OPAQUE_SUFFIX
+
+    def take(self, path: bytes, entry: Entry) -> bool:
+        parent, base = split(path)
+        if not is_marker(base):
+            return False
+        try:
+            directory = self._places.find_or_make(parent)
+        except NotADirectoryError:  # the directory itself is gone: a marker before said so
+            return True
+        if base == OPAQUE:
+            os.setxattr(directory, self._opaque, b"y")
+            return True
+        name = _checked_name(base, entry)
+        try:
+            os.mknod(name, stat.S_IFCHR, dir_fd=directory)
+        except FileExistsError:
+            reason = "file exists: the layer has what it also removes"
+            raise ArchiveError(reason, entry=entry.name) from None
+        self._attributes.set_owner(directory, name, entry)
+        return True
+
+
+class _Removed:
+    """Markers remove from the root, which is a copy of the layers below.
+
+    An opaque marker leaves what this archive has unpacked so far, and the directories that lead
+    to it. Paths are compared as they are written, not by where links lead. A directory that was
+    cleared once has nothing of the layers below any more.
+    """
+
+    dot_is_entry = True
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._own: set[bytes] = {b""}
+        self._clear: set[bytes] = set()
+
+    def take(self, path: bytes, entry: Entry) -> bool:
+        parent, base = split(path)
+        if path.startswith(METADATA) and path != OPAQUE:
+            return True
+        if not is_marker(base):
+            return False
+        self._places.find_or_make(parent)
+        if base == OPAQUE:
+            self._clear_directory(parent)
+        else:
+            self._remove(parent, _checked_name(base, entry))
+        return True
+
+    def unpacked(self, path: bytes, *, directory: bool) -> None:
+        if not directory:
+            self._replaced(path)
+        while path not in self._own:
+            self._own.add(path)
+            path = split(path)[0]
+
+    def made_missing(self, path: bytes, fd: int) -> None:
+        del path
+        os.fchmod(fd, _BITS_OF_MISSING)
+
+    def _remove(self, parent: bytes, name: bytes) -> None:
+        self._replaced(_joined(parent, name))
+        self._places.erase(parent, name)
+
+    def _replaced(self, path: bytes) -> None:
+        if path in self._own:  # a link may come here: what was known below it says nothing then
+            self._clear.clear()
+
+    def _clear_directory(self, path: bytes) -> None:
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            if path in self._clear:
+                continue
+            self._clear.add(path)
+            for name, directory in _listing(self._places.find(path)):
+                inner = _joined(path, name)
+                if inner not in self._own:
+                    self._places.erase(path, name)
+                elif directory:
+                    waiting.append(inner)
+
+
+def _checked_name(marker: bytes, entry: Entry) -> bytes:
+    name = removed_name(marker)
+    if name is None:
+        raise ArchiveError("a whiteout that names no file", entry=entry.name)
+    return name
+
+
+def _joined(parent: bytes, name: bytes) -> bytes:
+    return parent + b"/" + name if parent else name
+
+
+def _listing(directory: int) -> list[tuple[bytes, bool]]:
+    with os.scandir(directory) as found:
+        return [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in found]
