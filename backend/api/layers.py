@@ -7,13 +7,14 @@ imported by the verbs that need it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
-from backend.api.making import LayerRequest, check_flags, make_layer, plan_layer
+from backend.api.making import make_layer
 from backend.api.objects import Objects
+from backend.api.planning import LayerOptions, LayerRequest, check_flags, plan_layer
 from backend.api.removal import remove_layer
 from backend.api.workshop import Workshop, component
 from backend.errors import (
@@ -24,7 +25,7 @@ from backend.errors import (
     MountedError,
 )
 from backend.model import digest as digests
-from backend.model.records import EMPTY, Layer
+from backend.model.records import Layer
 from backend.model.snapshot import LayerTable, Snapshot
 from backend.stores.layers import LayerWriter
 from backend.stores.transaction import Kind, WriteTx
@@ -45,39 +46,9 @@ class Layers(Objects[Layer]):
     word = "layer"
     unknown = LayerUnknownError
 
-    def create(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - the field's own name
-        parent: str | None = None,
-        names: Iterable[str] = (),
-        writable: bool = True,
-        mount_label: str = "",
-        metadata: str = "",
-        flags: Mapping[str, Any] = EMPTY,
-        big_data: Iterable[tuple[str, bytes]] = (),
-        uid_map: tuple[IDMap, ...] = (),
-        gid_map: tuple[IDMap, ...] = (),
-        host_uid_mapping: bool = False,
-        host_gid_mapping: bool = False,
-    ) -> Layer:
-        """Make an empty layer on top of *parent*.
-
-        Without ID maps it gets its parent's, or the store's, unless the host's are asked for.
-        """
-        request = LayerRequest(
-            id=LayerID(id if id is not None else generate_id()),
-            parent=parent,
-            names=tuple(names),
-            writable=writable,
-            mount_label=mount_label,
-            metadata=metadata,
-            flags=flags,
-            maps=Maps(uid_map, gid_map),
-            host_uids=host_uid_mapping,
-            host_gids=host_gid_mapping,
-            big_data=tuple(big_data),
-        )
+    def create(self, *, writable: bool = True, **about: Unpack[LayerOptions]) -> Layer:
+        """Make an empty layer."""
+        request = LayerRequest.of(about, writable=writable)
         with self._shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
             wanted = plan_layer(self._shop, tx, request).wanted
             return make_layer(self._shop, tx, wanted, writable=writable, big_data=request.big_data)
@@ -86,23 +57,13 @@ class Layers(Objects[Layer]):
         self,
         source: BinaryIO,
         *,
-        id: str | None = None,  # noqa: A002 - the field's own name
-        parent: str | None = None,
-        names: Iterable[str] = (),
         writable: bool = False,
-        mount_label: str = "",
-        metadata: str = "",
-        flags: Mapping[str, Any] = EMPTY,
-        big_data: Iterable[tuple[str, bytes]] = (),
-        uid_map: tuple[IDMap, ...] = (),
-        gid_map: tuple[IDMap, ...] = (),
-        host_uid_mapping: bool = False,
-        host_gid_mapping: bool = False,
         original_digest: str = "",
         original_size: int = -1,
         uncompressed_digest: str = "",
         expected_digest: str = "",
         expected_diff_digest: str = "",
+        **about: Unpack[LayerOptions],
     ) -> Layer:
         """Make a layer out of the tar archive *source*, compressed or not; all of it or nothing.
 
@@ -113,19 +74,6 @@ class Layers(Objects[Layer]):
         from backend.api import putting
         from backend.api.applying import Hints
 
-        request = LayerRequest(
-            id=LayerID(id if id is not None else generate_id()),
-            parent=parent,
-            names=tuple(names),
-            writable=writable,
-            mount_label=mount_label,
-            metadata=metadata,
-            flags=flags,
-            maps=Maps(uid_map, gid_map),
-            host_uids=host_uid_mapping,
-            host_gids=host_gid_mapping,
-            big_data=tuple(big_data),
-        )
         hints = Hints(
             original_digest=original_digest,
             original_size=original_size,
@@ -133,6 +81,7 @@ class Layers(Objects[Layer]):
             expected_digest=expected_digest,
             expected_diff_digest=expected_diff_digest,
         )
+        request = LayerRequest.of(about, writable=writable)
         return putting.put(self._shop, request, source, hints)
 
     def apply_diff(self, reference: str, source: BinaryIO) -> Layer:

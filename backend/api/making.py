@@ -6,111 +6,22 @@ copy. Knows nothing of: archives. Crash table: backend/LOCKING.md.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterable
 
-from backend.api import lookup
-from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
-from backend.api.objects import checked_names
+from backend.api.idmaps import maps_of
+from backend.api.planning import check_new
 from backend.api.removal import remove_layer, take_away
-from backend.api.workshop import Workshop, component, storable
+from backend.api.workshop import Workshop, component
 from backend.codec import gotime
-from backend.errors import DuplicateIDError, InvalidValueError, ParentIsContainerError
 from backend.files import bigdata
 from backend.files.flushing import flush_filesystems
 from backend.files.stagedfile import StagedFile
-from backend.model.records import EMPTY, Layer
+from backend.model.records import Layer
 from backend.stores.transaction import WriteTx
-from drivers.ids import LayerID
 from drivers.protocol import NewLayer
 
 Fill = Callable[[Layer], Layer]
 """Makes a recorded layer's directories and files; returns the record with what it learned."""
-
-
-_UNSAID: Final = Maps()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerRequest:
-    """What a caller wants of a new layer. Without maps it gets those of its parent or the store.
-
-    ``writable`` decides about the kind of directory, and with a separate image store about the
-    place.
-    """
-
-    id: LayerID
-    parent: str | None = None
-    names: tuple[str, ...] = ()
-    writable: bool = False
-    mount_label: str = ""
-    metadata: str = ""
-    flags: Mapping[str, Any] = EMPTY
-    maps: Maps = _UNSAID
-    host_uids: bool = False
-    host_gids: bool = False
-    big_data: tuple[tuple[str, bytes], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The record that a request leads to, and the layer below it."""
-
-    wanted: Layer
-    below: Layer | None
-
-    @property
-    def changes_owners(self) -> bool:
-        """Whether the files of the layers below get other owners on disk in the new one."""
-        return self.below is not None and maps_of(self.below) != maps_of(self.wanted)
-
-
-def plan_layer(shop: Workshop, tx: WriteTx, request: LayerRequest) -> Plan:
-    """Check *request* against the records as they are now. Layers and containers are locked.
-
-    Raises DuplicateIDError, DuplicateNameError, LayerUnknownError, ParentIsContainerError and
-    InvalidValueError.
-    """
-    component("layer ID", request.id)
-    check_new(tx, request.id)
-    check_flags(request.flags)
-    check_disjoint(request.maps)
-    for key, _ in request.big_data:
-        bigdata.path_of("", storable("big data key", key))
-    names = tx.layers.claim_names(checked_names(request.names))
-    below = _parent(shop, tx, request.parent) if request.parent else None
-    options = shop.options
-    inherited = maps_of(below) if below else Maps(options.uid_map, options.gid_map)
-    asked = Maps(
-        () if request.host_uids else request.maps.uid, () if request.host_gids else request.maps.gid
-    )
-    maps = recorded(
-        shop, asked.or_else(inherited, host_uid=request.host_uids, host_gid=request.host_gids)
-    )
-    wanted = Layer(
-        id=request.id,
-        names=names,
-        parent=below.id if below else None,
-        metadata=storable("metadata", request.metadata),
-        mount_label=request.mount_label,
-        flags=request.flags,
-        uid_map=maps.uid,
-        gid_map=maps.gid,
-    )
-    return Plan(wanted, below)
-
-
-def check_new(tx: WriteTx, identifier: LayerID) -> None:
-    """Raise DuplicateIDError if a layer has this ID."""
-    if tx.layers.get(identifier) is not None:
-        raise DuplicateIDError("layer", identifier)
-
-
-def check_flags(flags: Mapping[str, Any]) -> None:
-    """Raise InvalidValueError for the flag that tells half-made layers apart."""
-    if "incomplete" in flags:
-        raise InvalidValueError("flag", "incomplete", "the store itself sets and clears it")
 
 
 def make_layer(
@@ -217,14 +128,6 @@ def flush(shop: Workshop, layer: Layer) -> None:
     if shop.options.sync == "filesystem":
         home = os.path.dirname(shop.open_driver().diff_directory(layer.id))
         flush_filesystems(shop.paths.layers, home)
-
-
-def _parent(shop: Workshop, tx: WriteTx, reference: str) -> Layer:
-    parent = lookup.layer(shop.all_layers(tx), reference)
-    container = tx.containers.table.by_layer.get(parent.id)
-    if container is not None:
-        raise ParentIsContainerError(parent.id, container.id)
-    return parent
 
 
 def _like(template: Layer, wanted: Layer) -> Layer:

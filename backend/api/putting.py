@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO, Final
 
-from backend.api import applying, making
+from backend.api import applying, making, planning
 from backend.api.applying import EntriesIgnored, Hints
 from backend.api.idmaps import maps_of
-from backend.api.making import Fill, LayerRequest, Plan
+from backend.api.making import Fill
+from backend.api.planning import LayerRequest, Plan
 from backend.api.workshop import Workshop
 from backend.errors import LayerUnknownError
 from backend.files.flushing import flush_filesystems
@@ -65,7 +66,7 @@ def put(shop: Workshop, request: LayerRequest, source: BinaryIO, hints: Hints) -
     """Make a layer out of the archive *source*; after any error nothing of it is there."""
     hints.check()
     with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-        plan = making.plan_layer(shop, tx, request)
+        plan = planning.plan_layer(shop, tx, request)
     request = replace(request, parent=plan.wanted.parent)
     with applying.naming_full_disks(f"layer {request.id[:12]}", shop.paths.graph_root):
         if plan.changes_owners:
@@ -117,7 +118,7 @@ def _put_in_place(
 def _record(shop: Workshop, request: LayerRequest, plan: Plan, fill: Fill) -> Layer:
     """Make the layer, if all is as it was when its content was prepared."""
     with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-        again = making.plan_layer(shop, tx, request)
+        again = planning.plan_layer(shop, tx, request)
         if _identity(again.below) != _identity(plan.below):
             raise LayerUnknownError(request.parent or "")  # another one has its ID now
         return making.record_layer(
