@@ -6,6 +6,7 @@ of the archive, files.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -43,3 +44,12 @@ class Entry(NamedTuple):
     atime_ns: int | None = None
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[bytes, bytes] = NO_XATTRS
+
+
+def cleaned(name: bytes) -> bytes:
+    """*name* without empty and dot components, and without going up where that is possible.
+
+    As Go's path.Clean: "." for an empty name, one slash at the front of an absolute one.
+    """
+    clean = posixpath.normpath(name)
+    return clean[1:] if clean.startswith(b"//") else clean

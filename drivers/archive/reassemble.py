@@ -1,0 +1,86 @@
+"""A tar archive put together again from its tar-split and the content of a layer.
+
+Used by: backend.api. Knows nothing of: where the content is (it gets a function that opens).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, Final
+
+from fastcrc import crc64
+
+from drivers.archive import compression, tarsplit
+from drivers.archive.compression import Compression
+from drivers.errors import ArchiveError
+
+_READ: Final = 1 << 20
+_TOGETHER: Final = 256 << 10
+_CRC_OF_NOTHING: Final = 0
+"""Recorded for links and directories whose header has a size although no payload follows."""
+
+
+def reassemble(tar_split: BinaryIO, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
+    """The plain tar, bit for bit, in pieces of at most about 1 MiB.
+
+    *tar_split* is the gzip file that ``apply`` wrote. *open_file* gets a name as the archive has
+    it and returns a descriptor that is closed here. Raises ArchiveError if a file is missing or
+    is not what it was: then what was yielded must not be used.
+    """
+    waiting: list[bytes] = []
+    length = 0
+    for piece in _pieces(tar_split, open_file):
+        waiting.append(piece)
+        length += len(piece)
+        if length >= _TOGETHER:
+            yield b"".join(waiting)
+            waiting.clear()
+            length = 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _pieces(tar_split: BinaryIO, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
+    stored = iter(lambda: tar_split.read(_READ), b"")
+    for entry in tarsplit.read(compression.decompressed(stored, Compression.GZIP)):
+        if isinstance(entry, tarsplit.Segment):
+            yield entry.payload
+        elif entry.size and entry.crc != _CRC_OF_NOTHING:
+            yield from _content(entry, open_file)
+
+
+def _content(file: tarsplit.File, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
+    """The bytes of one file, which must be those that the archive had."""
+    fd = _opened(file, open_file)
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise _changed(file, "it is no regular file any more")
+        if facts.st_size != file.size:
+            raise _changed(file, f"it has {facts.st_size} bytes and should have {file.size}")
+        left, crc = file.size, 0
+        while left and (piece := os.read(fd, min(left, _READ))):
+            left -= len(piece)
+            crc = crc64.go_iso(piece, crc)
+            yield piece
+    finally:
+        os.close(fd)
+    if left or crc != file.crc:
+        raise _changed(file, "its content is not what it was")
+
+
+def _opened(file: tarsplit.File, open_file: Callable[[bytes], int]) -> int:
+    try:
+        return open_file(file.name)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _changed(file, "it is missing in the layer") from error
+
+
+def _changed(file: tarsplit.File, how: str) -> ArchiveError:
+    return ArchiveError(
+        f"file integrity checksum failed: {how}",
+        entry=file.name,
+        remedy="the layer was changed behind the store: delete its images and pull them again",
+    )
