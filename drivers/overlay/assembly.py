@@ -77,6 +77,7 @@ class Assembly:
 
     def lowers(self, layer: LayerID, directory: str) -> tuple[str, ...]:
         """Return the lower directories of a mount; a base layer has an empty one."""
+        refuse_foreign_formats(self._options, self._layout.home)
         found = self._contents(layer, f"{directory}/diff")[1:]
         for lower in self._layout.chain(layer):
             found += self._contents(lower.layer, lower.path)

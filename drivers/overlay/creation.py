@@ -17,9 +17,12 @@ from drivers.overlay.layout import Layout, read_small_file
 from drivers.protocol import NewLayer, Trash
 
 
-def create(layout: Layout, new: NewLayer, *, sync: bool) -> None:
-    """Make the directories of a new layer; nothing of it is left after an error."""
-    home = layout.home if new.writable else layout.images
+def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> None:
+    """Make the directories of a new layer; nothing of it is left after an error.
+
+    The directory *content*, made by :func:`make_content`, becomes its content.
+    """
+    home = home_of(layout, new)
     directory = os.path.join(home, lowers.checked_id(new.id))
     chain = _names_below(layout, new.parent)
     short = lowers.new_short_name()
@@ -30,6 +33,10 @@ def create(layout: Layout, new: NewLayer, *, sync: bool) -> None:
         raise LayerExistsError(new.id, directory) from None
     try:
         _fill(layout, new, directory, chain=chain, short=short, sync=sync)
+        if content:
+            os.rename(content, os.path.join(directory, "diff"))
+        else:
+            make_content(layout, new, os.path.join(directory, "diff"))
         os.symlink(f"../{new.id}/diff", os.path.join(home, "l", short))
         if sync:
             atomicfile.sync_directory(os.path.join(home, "l"))
@@ -38,6 +45,24 @@ def create(layout: Layout, new: NewLayer, *, sync: bool) -> None:
         erase_tree(os.path.join(home, "l", short))
         erase_tree(directory)
         raise
+
+
+def home_of(layout: Layout, new: NewLayer) -> str:
+    """Return where a new layer belongs."""
+    return layout.home if new.writable else layout.images
+
+
+def make_content(layout: Layout, new: NewLayer, path: str) -> None:
+    """Make the empty content of a new layer, with mode and owner of its parent's."""
+    mode, owner = 0o555, _root_owner(new)
+    if new.parent is not None:
+        status = os.stat(os.path.join(layout.directory(new.parent), "diff"))
+        mode, owner = stat.S_IMODE(status.st_mode) & 0o777, (status.st_uid, status.st_gid)
+    _make(path, mode, owner)
+
+
+def _root_owner(new: NewLayer) -> tuple[int, int]:
+    return to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0
 
 
 def _names_below(layout: Layout, parent: LayerID | None) -> tuple[str, ...]:
@@ -55,26 +80,21 @@ def _fill(
     short: str,
     sync: bool,
 ) -> None:
-    root = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
-    mode, owner = 0o555, root
+    root = _root_owner(new)
     if new.parent is not None:
-        status = os.stat(os.path.join(layout.directory(new.parent), "diff"))
-        mode, owner = stat.S_IMODE(status.st_mode) & 0o777, (status.st_uid, status.st_gid)
         _write(directory, "lower", lowers.format_lower(chain), sync=sync)
         ids = (new.parent, *(lower.layer for lower in layout.chain(new.parent)))
         _write(directory, "lower-layers", ":".join(ids), sync=sync)
     else:
-        _make(directory, "empty", 0o700, root)
-    _make(directory, "diff", mode, owner)
-    _make(directory, "work", 0o700, root)
-    _make(directory, "merged", 0o700, root)
+        _make(os.path.join(directory, "empty"), 0o700, root)
+    for name in ("work", "merged"):
+        _make(os.path.join(directory, name), 0o700, root)
     _write(directory, "link", short, sync=sync)
     if root != (0, 0):
         os.chown(directory, *root)
 
 
-def _make(directory: str, name: str, mode: int, owner: tuple[int, int]) -> None:
-    path = os.path.join(directory, name)
+def _make(path: str, mode: int, owner: tuple[int, int]) -> None:
     os.mkdir(path, mode)
     os.chmod(path, mode)
     if owner != (os.geteuid(), os.getegid()):

@@ -6,21 +6,29 @@ Opening it costs nothing: what mounts, probes or compares is imported when it is
 
 import os
 from collections.abc import Sequence
-from errno import EINVAL
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drivers.errors import DriverNotSupportedError, LayerDirectoryError, MountFailedError
+from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
 from drivers.overlay.layout import Layout
 from drivers.overlay.options import OverlayOptions, parse_options
-from drivers.protocol import Change, DriverOptions, MountRequest, NewLayer, Trash
+from drivers.protocol import (
+    ApplyPlace,
+    Change,
+    ContentReader,
+    DriverOptions,
+    MountRequest,
+    NewLayer,
+    StagedLayer,
+    Trash,
+    Whiteouts,
+)
 
 if TYPE_CHECKING:
-    from drivers.overlay.assembly import Assembly
-    from drivers.overlay.mountdata import OverlayMount
     from drivers.overlay.probe import Probe
-    from drivers.overlay.shifting import Shift
+    from drivers.overlay.views import Views
 
 
 class OverlayDriver:
@@ -65,20 +73,64 @@ class OverlayDriver:
             backing,
             ("Supports d_type", "true"),
             ("Native Overlay Diff", _yes(native)),
-            ("Using metacopy", _yes(self._assembly().uses_metacopy())),
+            ("Using metacopy", _yes(self._views().assembly.uses_metacopy())),
         )
 
     def create(self, new: NewLayer) -> None:
         """Make the directories of a new layer."""
-        from drivers.overlay.assembly import refuse_foreign_formats
         from drivers.overlay.creation import create
+
+        self._check_writing(new)
+        create(self._layout, new, sync=self._where.sync)
+
+    def _check_writing(self, new: NewLayer) -> None:
+        from drivers.overlay.assembly import refuse_foreign_formats
 
         refuse_foreign_formats(self._options, self.home)
         if new.writable and (self._options.size or self._options.inodes):
             raise DriverNotSupportedError(
                 self.name, "storagefs sets no quota", remedy="remove size and inodes"
             )
-        create(self._layout, new, sync=self._where.sync)
+
+    def create_from_template(self, new: NewLayer, template: LayerID) -> None:
+        """Make a layer with nothing of its own on top of *template*, as the Go tools do."""
+        self.create(replace(new, parent=template))
+
+    def stage(self, new: NewLayer) -> StagedLayer:
+        """Prepare the content of a layer that :meth:`create` would make empty."""
+        from drivers.overlay import creation, staging
+
+        self._check_writing(new)
+        home = creation.home_of(self._layout, new)
+        staging.prune(home)
+
+        def prepare(path: str) -> ApplyPlace:
+            creation.make_content(self._layout, new, path)
+            return self._place(path)
+
+        def finish(path: str) -> None:
+            creation.create(self._layout, new, sync=self._where.sync, content=path)
+
+        return staging.StagedDirectory(home, prepare, finish)
+
+    def _place(self, path: str) -> ApplyPlace:
+        return ApplyPlace(
+            os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
+            Whiteouts.OVERLAY,
+            self._xattr_prefix(),
+            self._options.ignore_chown_errors,
+        )
+
+    def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
+        """The layer's own content; where it does not lie on *parent*, a view of both."""
+        chain = self._layout.chain(layer)
+        if parent == (chain[0].layer if chain else None):
+            return self._place(self.diff_directory(layer))
+        view = self._views().open_writable(layer)
+        try:
+            return self._place(f"/proc/self/fd/{view}/.")._replace(whiteouts=Whiteouts.REMOVE)
+        finally:
+            os.close(view)
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Unmount what is mounted of *layer* and rename its directories into *trash*."""
@@ -87,7 +139,7 @@ class OverlayDriver:
         directory = self._layout.find_writable(layer)
         if directory is None:
             return
-        self._unmount(self._merged(layer, directory))
+        self._views().take_off(layer, directory)
         take_away(layer, directory, trash)
 
     def new_trash_root(self, layer: LayerID) -> str:
@@ -120,27 +172,7 @@ class OverlayDriver:
 
     def mount(self, request: MountRequest) -> str:
         """Mount the merged view where the Go tools mount it."""
-        from drivers.linux import mountinfo
-        from drivers.overlay import mounting, shifting
-
-        directory = self._layout.directory(request.layer)
-        target = self._merged(request.layer, directory)
-        if mountinfo.at(target) is not None:
-            return target
-        overlay = self._assembly().overlay(request, directory)
-        _make_mount_point(request.layer, target)
-        if not self._options.skip_mount_home and self._layout.is_own(directory):
-            mounting.make_home_private(self.home)
-        if overlay.work:
-            mounting.forget_volatile(overlay.work)
-        shift = self._shift(directory, request.uid_map, request.gid_map)
-        if shift is None:
-            mounting.mount_at(target, overlay)
-        else:
-            place = _make_mount_point(request.layer, self._mapped(target))
-            with shifting.attached(overlay, shift, place) as mapped:
-                mounting.mount_at(target, mapped)
-        return target
+        return self._views().mount(request)
 
     def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
         """Whether the kernel maps the IDs of lower directories."""
@@ -151,41 +183,9 @@ class OverlayDriver:
             return False
         return self._probe().mapped_lowers()
 
-    def _shift(
-        self, directory: str, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]
-    ) -> "Shift | None":
-        from drivers.overlay.shifting import Shift
-
-        if not uid_map and not gid_map:
-            return None
-        return Shift(uid_map, gid_map, self._layout.homes, directory)
-
-    def _mapped(self, target: str) -> str:
-        """Where the mapped copies for a mount at *target* are while it is made."""
-        return os.path.join(os.path.dirname(target), "mapped")
-
-    def _merged(self, layer: LayerID, directory: str) -> str:
-        if self._layout.is_own(directory):
-            return os.path.join(directory, "merged")
-        return os.path.join(self._run_home, layer, "merged")
-
     def unmount(self, layer: LayerID) -> None:
         """Undo :meth:`mount`; no error if nothing is mounted."""
-        from drivers.overlay import mounting
-
-        directory = self._layout.find(layer) or os.path.join(self.home, layer)
-        target = self._merged(layer, directory)
-        self._unmount(target)
-        if self._layout.is_own(directory):
-            mounting.renew(target)
-
-    def _unmount(self, target: str) -> None:
-        from drivers.overlay import mounting, shifting
-
-        mounting.unmount(target)
-        shifting.detach(self._mapped(target))
-        if target.startswith(self._run_home + "/"):
-            mounting.remove_empty(target)
+        self._views().unmount(layer)
 
     def is_mounted(self, path: str) -> bool:
         """Whether the kernel has a mount at *path*."""
@@ -207,7 +207,7 @@ class OverlayDriver:
         directory = self._layout.directory(layer)
         chain = self._layout.chain(layer)
         if parent == (chain[0].layer if chain else None):
-            lowers = self._assembly().lowers(layer, directory) if chain else ()
+            lowers = self._views().assembly.lowers(layer, directory) if chain else ()
             try:
                 return changes_of(self.diff_directory(layer), lowers, prefix=self._xattr_prefix())
             except FullComparisonNeededError:
@@ -221,30 +221,15 @@ class OverlayDriver:
         gid_map: tuple[IDMap, ...] = (),
     ) -> int:
         """Return a private read-only merged view."""
-        from drivers.overlay.mounting import mount_detached
+        return self._views().open(layer, (uid_map, gid_map))
+
+    def open_content(self, layer: LayerID) -> ContentReader:
+        """The layer's own files, then those of the layers below."""
+        from drivers.content import ContentDirectories
 
         directory = self._layout.directory(layer)
-        options = (*self._options.mount_options, "nosuid", "nodev", "ro")
-        request = MountRequest(layer=layer, read_only=True, options=options)
-        overlay = self._assembly().overlay(request, directory)
-        shift = self._shift(directory, uid_map, gid_map)
-        if shift is None:
-            return mount_detached(overlay, self._run_home)
-        return self._open_shifted(overlay, shift)
-
-    def _open_shifted(self, overlay: "OverlayMount", shift: "Shift") -> int:
-        from drivers.overlay import shifting
-        from drivers.overlay.mounting import mount_detached
-
-        try:
-            with shifting.by_descriptor(overlay, shift) as mapped:
-                return mount_detached(mapped, self._run_home)
-        except MountFailedError as refused:
-            if refused.errno != EINVAL:
-                raise
-        place = os.path.join(self._run_home, f"mapped-{os.urandom(8).hex()}")
-        with shifting.attached(overlay, shift, place) as mapped:
-            return mount_detached(mapped, self._run_home)
+        lowers = self._views().assembly.lowers(layer, directory)
+        return ContentDirectories([self.diff_directory(layer), *lowers])
 
     def open_diff(self, layer: LayerID) -> int | None:
         """Return a private read-only view of the layer's own content."""
@@ -252,14 +237,21 @@ class OverlayDriver:
 
         return mount.read_only_copy(self.diff_directory(layer))
 
+    def cleanup(self) -> None:
+        """Erase dead stagings; undo the mount of the home on itself unless someone is staging."""
+        from drivers.overlay import mounting, staging
+
+        idle = [staging.prune(home) for home in self._layout.own_homes]
+        if all(idle) and not self._options.skip_mount_home:
+            mounting.unmount(self.home)
+
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _assembly(self) -> "Assembly":
-        from drivers.overlay.assembly import Assembly, refuse_foreign_formats
+    def _views(self) -> "Views":
+        from drivers.overlay.views import Views
 
-        refuse_foreign_formats(self._options, self.home)
-        return Assembly(
+        return Views(
             self._layout,
             self._options,
             self._probe,
@@ -280,13 +272,6 @@ class OverlayDriver:
             prefix=self._xattr_prefix(),
             remember_only=self._where.read_only,
         )
-
-
-def _make_mount_point(layer: LayerID, target: str) -> str:
-    os.makedirs(target, 0o700, exist_ok=True)
-    if os.path.islink(target):
-        raise LayerDirectoryError(layer, target, "is a link", remedy="remove the link")
-    return target
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - the text of one value

@@ -49,7 +49,8 @@ class Layout:
         self._repairs = repairs
         self.home = home
         self.images = images or home
-        self.homes = tuple(dict.fromkeys((home, self.images, *others)))
+        self.own_homes = tuple(dict.fromkeys((home, self.images)))
+        self.homes = tuple(dict.fromkeys((*self.own_homes, *others)))
 
     def find(self, layer: LayerID) -> str | None:
         """Return the directory of *layer* in the first home that has it."""
@@ -57,7 +58,7 @@ class Layout:
 
     def find_writable(self, layer: LayerID) -> str | None:
         """The same, but only in the homes that are this store's own."""
-        return _first((self.home, self.images), layer)
+        return _first(self.own_homes, layer)
 
     def directory(self, layer: LayerID) -> str:
         """Return the directory of *layer*, which must exist."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from drivers.errors import DriverOptionError
+from drivers.settings import boolean
 
 _BOOLEANS: Final = ("use_composefs", "skip_mount_home", "ignore_chown_errors")
-_TRUE: Final = ("1", "t", "T", "true", "TRUE", "True")
-_FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
 _IGNORED: Final = ("override_kernel_check", "additionallayerstore")
 _MASKS: Final = {"shared": 0o755, "private": 0o700}
 
@@ -45,7 +44,7 @@ def parse_options(settings: Sequence[tuple[str, str]]) -> OverlayOptions:
             raise DriverOptionError(
                 f"overlay.{key}", "is unknown", remedy=f"known are {', '.join(sorted(known))}"
             )
-    flags = {key: _boolean(key, values.get(key, "false")) for key in _BOOLEANS}
+    flags = {key: boolean(f"overlay.{key}", values.get(key, "false")) for key in _BOOLEANS}
     return OverlayOptions(
         mount_options=_list(values.get("mountopt", "")),
         image_stores=_stores(values),
@@ -68,12 +67,6 @@ def _stores(values: dict[str, str]) -> tuple[str, ...]:
         if not store.startswith("/"):
             raise DriverOptionError("overlay.imagestore", f"{store!r} is no absolute path")
     return stores
-
-
-def _boolean(key: str, text: str) -> bool:
-    if text not in _TRUE + _FALSE:
-        raise DriverOptionError(f"overlay.{key}", f"{text!r} is neither true nor false")
-    return text in _TRUE
 
 
 def _mask(text: str) -> int | None:

@@ -16,9 +16,20 @@ from drivers.errors import (
 )
 from drivers.idmap.maps import to_host
 from drivers.ids import LayerID, is_path_component
-from drivers.protocol import Change, DriverOptions, MountRequest, NewLayer, Trash
+from drivers.protocol import (
+    ApplyPlace,
+    Change,
+    ContentReader,
+    DriverOptions,
+    MountRequest,
+    NewLayer,
+    StagedLayer,
+    Trash,
+    Whiteouts,
+)
+from drivers.settings import boolean
 
-_BOOLEANS: Final = ("ignore_chown_errors",)
+_IGNORE: Final = "ignore_chown_errors"
 _STORES: Final = ("imagestore", "additionalimagestore")
 
 
@@ -32,6 +43,8 @@ class VfsDriver:
         images = options.image_store or options.graph_root
         self._images = os.path.join(images, self.name)
         self._sync = options.sync
+        ignore = dict(settings).get(_IGNORE, "false")
+        self._ignore_chown_errors = boolean(f"vfs.{_IGNORE}", ignore)
         others = [os.path.join(store, self.name) for store in _image_stores(settings)]
         self._homes = tuple(dict.fromkeys((self.home, self._images, *others)))
 
@@ -44,24 +57,72 @@ class VfsDriver:
 
     def create(self, new: NewLayer) -> None:
         """Copy the parent, or make an empty tree."""
-        from drivers.erase import erase_tree
-        from drivers.linux import atomicfile
+        self._create(new, new.parent)
 
-        parent = None if new.parent is None else self._directory(new.parent)
-        home = self.home if new.writable else self._images
-        path = os.path.join(home, "dir", _checked(new.id))
+    def create_from_template(self, new: NewLayer, template: LayerID) -> None:
+        """Copy the template."""
+        self._create(new, template)
+
+    def _create(self, new: NewLayer, source: LayerID | None) -> None:
+        from drivers.erase import erase_tree
+
+        below = None if source is None else self._directory(source)
+        path = self._new_directory(new)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         try:
             os.mkdir(path, 0o700)
         except FileExistsError:
             raise LayerExistsError(new.id, path) from None
         try:
-            _fill(path, parent, new)
-            if self._sync:
-                atomicfile.sync_directory(os.path.dirname(path))
+            _fill(path, below, new)
+            self._sync_names(path)
         except BaseException:
             erase_tree(path)
             raise
+
+    def _new_directory(self, new: NewLayer) -> str:
+        home = self.home if new.writable else self._images
+        return os.path.join(home, "dir", _checked(new.id))
+
+    def _sync_names(self, path: str) -> None:
+        from drivers.linux import atomicfile
+
+        if self._sync:
+            atomicfile.sync_directory(os.path.dirname(path))
+
+    def stage(self, new: NewLayer) -> StagedLayer:
+        """Copy the parent into a place of its own."""
+        from drivers.vfs.staging import StagedTree
+
+        path = self._new_directory(new)
+        parent = None if new.parent is None else self._directory(new.parent)
+        tempdirs = os.path.join(os.path.dirname(os.path.dirname(path)), "tempdirs")
+
+        def finish(content: str) -> None:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            if os.path.lexists(path):
+                raise LayerExistsError(new.id, path)
+            os.rename(content, path)
+            self._sync_names(path)
+
+        return StagedTree(tempdirs, lambda content: self._stage(content, parent, new), finish)
+
+    def _stage(self, path: str, parent: str | None, new: NewLayer) -> ApplyPlace:
+        os.mkdir(path, 0o700)
+        _fill(path, parent, new)
+        return self._place(path)
+
+    def _place(self, path: str) -> ApplyPlace:
+        return ApplyPlace(
+            os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
+            Whiteouts.REMOVE,
+            ignore_chown_errors=self._ignore_chown_errors,
+        )
+
+    def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
+        """The layer's directory, which has a copy of *parent*."""
+        del parent
+        return self._place(self._directory(layer))
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Rename the layer's directory into *trash*."""
@@ -119,9 +180,22 @@ class VfsDriver:
 
         return mount.read_only_copy(self._directory(layer))
 
+    def open_content(self, layer: LayerID) -> ContentReader:
+        """The files in the layer's directory."""
+        from drivers.content import ContentDirectories
+
+        return ContentDirectories([self._directory(layer)])
+
     def open_diff(self, layer: LayerID) -> int | None:  # noqa: ARG002 - the protocol's argument
         """A vfs layer has no content of its own."""
         return None
+
+    def cleanup(self) -> None:
+        """Erase what dead processes staged."""
+        from drivers.trash import recover_stale
+
+        for home in dict.fromkeys((self.home, self._images)):
+            recover_stale(os.path.join(home, "tempdirs"))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -170,7 +244,7 @@ def _image_stores(settings: Sequence[tuple[str, str]]) -> list[str]:
     for key, value in settings:
         if key in _STORES:
             stores += [store.strip() for store in value.split(",") if store.strip()]
-        elif key not in _BOOLEANS:
-            remedy = f"known are {', '.join((*_STORES, *_BOOLEANS))}"
+        elif key != _IGNORE:
+            remedy = f"known are {', '.join((*_STORES, _IGNORE))}"
             raise DriverOptionError(f"vfs.{key}", "is unknown", remedy=remedy)
     return stores

@@ -1,0 +1,135 @@
+"""Merged views of layers: at the place where the Go tools mount them, or private ones.
+
+Used by: drivers.overlay.driver. Knows nothing of: who counts mounts, what a layer is for.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from errno import EINVAL
+from typing import TYPE_CHECKING
+
+from drivers.errors import LayerDirectoryError, MountFailedError
+from drivers.idmap.maps import NO_MAPS, MapPair
+from drivers.ids import LayerID
+from drivers.linux import mountinfo
+from drivers.overlay import mounting, shifting
+from drivers.overlay.assembly import Assembly
+from drivers.overlay.layout import Layout
+from drivers.overlay.mountdata import OverlayMount
+from drivers.overlay.options import OverlayOptions
+from drivers.overlay.shifting import Shift
+from drivers.protocol import MountRequest
+
+if TYPE_CHECKING:
+    from drivers.overlay.probe import Probe
+
+
+class Views:
+    """Makes and undoes the mounts of one store."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        options: OverlayOptions,
+        probe: Callable[[], "Probe"],
+        *,
+        run_home: str,
+        rootless: bool,
+    ) -> None:
+        self._layout, self._options, self._run_home = layout, options, run_home
+        self.assembly = Assembly(layout, options, probe, run_home=run_home, rootless=rootless)
+
+    def mount(self, request: MountRequest) -> str:
+        """Mount at the layer's place, or find it mounted; return the path."""
+        directory = self._layout.directory(request.layer)
+        target = self._merged(request.layer, directory)
+        if mountinfo.at(target) is not None:
+            return target
+        overlay = self.assembly.overlay(request, directory)
+        _make_mount_point(request.layer, target)
+        if not self._options.skip_mount_home and self._layout.is_own(directory):
+            mounting.make_home_private(self._layout.home)
+        if overlay.work:
+            mounting.forget_volatile(overlay.work)
+        shift = self._shift(directory, (request.uid_map, request.gid_map))
+        if shift is None:
+            mounting.mount_at(target, overlay)
+        else:
+            place = _make_mount_point(request.layer, _mapped(target))
+            with shifting.attached(overlay, shift, place) as mapped:
+                mounting.mount_at(target, mapped)
+        return target
+
+    def open(self, layer: LayerID, maps: MapPair) -> int:
+        """Return a private read-only view, attached nowhere."""
+        directory = self._layout.directory(layer)
+        options = (*self._options.mount_options, "nosuid", "nodev", "ro")
+        request = MountRequest(layer=layer, read_only=True, options=options)
+        overlay = self.assembly.overlay(request, directory)
+        shift = self._shift(directory, maps)
+        if shift is None:
+            return mounting.mount_detached(overlay, self._run_home)
+        return self._open_shifted(overlay, shift)
+
+    def open_writable(self, layer: LayerID) -> int:
+        """Return a private view that can be written; nobody else may have the layer mounted."""
+        directory = self._layout.directory(layer)
+        target = self._merged(layer, directory)
+        if mountinfo.at(target) is not None:
+            raise LayerDirectoryError(layer, target, "is mounted", remedy="unmount it first")
+        overlay = self.assembly.overlay(MountRequest(layer=layer), directory)
+        if not overlay.upper:
+            raise LayerDirectoryError(
+                layer, directory, "is in a store that is only read", remedy="write to a copy of it"
+            )
+        mounting.forget_volatile(overlay.work)
+        return mounting.mount_detached(overlay, self._run_home)
+
+    def _open_shifted(self, overlay: OverlayMount, shift: Shift) -> int:
+        def opened(mapping: AbstractContextManager[OverlayMount]) -> int:
+            with mapping as mapped:
+                return mounting.mount_detached(mapped, self._run_home)
+
+        try:
+            return opened(shifting.by_descriptor(overlay, shift))
+        except MountFailedError as refused:
+            if refused.errno != EINVAL:
+                raise
+        place = os.path.join(self._run_home, f"mapped-{os.urandom(8).hex()}")
+        return opened(shifting.attached(overlay, shift, place))
+
+    def unmount(self, layer: LayerID) -> None:
+        """Undo :meth:`mount`; no error if nothing is mounted."""
+        directory = self._layout.find(layer) or os.path.join(self._layout.home, layer)
+        self.take_off(layer, directory)
+        if self._layout.is_own(directory):
+            mounting.renew(self._merged(layer, directory))
+
+    def take_off(self, layer: LayerID, directory: str) -> None:
+        """Unmount what is mounted of a layer, whose directory is about to go."""
+        target = self._merged(layer, directory)
+        mounting.unmount(target)
+        shifting.detach(_mapped(target))
+        if target.startswith(self._run_home + "/"):
+            mounting.remove_empty(target)
+
+    def _merged(self, layer: LayerID, directory: str) -> str:
+        if self._layout.is_own(directory):
+            return os.path.join(directory, "merged")
+        return os.path.join(self._run_home, layer, "merged")
+
+    def _shift(self, directory: str, maps: MapPair) -> Shift | None:
+        return None if maps == NO_MAPS else Shift(*maps, self._layout.homes, directory)
+
+
+def _mapped(target: str) -> str:
+    """Where the mapped copies for a mount at *target* are while it is made."""
+    return os.path.join(os.path.dirname(target), "mapped")
+
+
+def _make_mount_point(layer: LayerID, target: str) -> str:
+    os.makedirs(target, 0o700, exist_ok=True)
+    if os.path.islink(target):
+        raise LayerDirectoryError(layer, target, "is a link", remedy="remove the link")
+    return target
