@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from backend.errors import NotAStoreError
+from backend.errors import InvalidValueError, NotAStoreError
 from backend.files.paths import StorePaths
 from backend.model.options import StoreOptions
 from backend.model.snapshot import Snapshot
@@ -25,9 +25,11 @@ from drivers.errors import StorageError, WrongDriverError
 if TYPE_CHECKING:  # see above; none of these imports this module
     from backend.api.containers import Containers
     from backend.api.images import Images
+    from backend.api.importing import Progress
     from backend.api.layers import Layers
     from backend.api.mounts import Mounts
     from backend.api.workshop import Workshop
+    from backend.model.records import Image
     from drivers.protocol import Driver
 
 _DRIVERS: Final = ("overlay", "vfs", "btrfs", "zfs", "aufs")
@@ -88,6 +90,21 @@ class Store:
 
         return Mounts(self._shop)
 
+    def exists(self, reference: str) -> bool:
+        """Whether a layer, an image or a container has this ID, name or unique prefix of an ID."""
+        from backend.api import anykind
+
+        return anykind.exists(self._shop, reference)
+
+    def delete(self, reference: str) -> None:
+        """Delete a container, else an image without its layers, else a layer: without any check.
+
+        Raises LayerUnknownError where nothing has this ID, name or unique prefix of an ID.
+        """
+        from backend.api import anykind
+
+        anykind.delete(self._shop, reference)
+
     @property
     def driver(self) -> Driver:
         """The driver; opened at its first use, which listing never makes."""
@@ -136,6 +153,51 @@ class Store:
             open_driver=lambda: self.driver,
             sweep=sweep,
         )
+
+    def import_images(
+        self,
+        path: str,
+        *,
+        names: Iterable[str] = (),
+        tell: Callable[[Progress], None] = lambda _: None,
+    ) -> Sequence[Image]:
+        """Store what an OCI or docker archive has; see backend.api.importing.
+
+        *path* is a file, plain or compressed, a directory, or "-" for standard input; *names*
+        replace those of its only image.
+        """
+        from backend.api import archivefiles, importing
+
+        with archivefiles.open_files(path, spool=self.paths.graph_root) as files:
+            return importing.import_images(self.layers, self.images, files, names=names, tell=tell)
+
+    def export_images(
+        self,
+        references: Sequence[str],
+        path: str,
+        *,
+        form: str = "oci-archive",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Write images to an archive of one of backend.api.exporting's ``FORMATS``.
+
+        *path* is what to make, "-" for standard output. Incomplete, it is removed again.
+        """
+        from backend.api import archiveplaces, exporting
+
+        if form not in exporting.FORMATS:
+            known = ", ".join(exporting.FORMATS)
+            raise InvalidValueError("format", form, "not known", remedy=f"take one of {known}")
+        place = archiveplaces.directory(path) if form == "oci" else archiveplaces.tar_file(path)
+        with place as target:
+            exporting.export_images(
+                self.layers,
+                self.images,
+                references,
+                target,
+                docker=form == "docker-archive",
+                tell=tell,
+            )
 
     def close(self) -> None:
         """Let go of the driver. Mounts stay; closing twice is harmless."""

@@ -1,41 +1,40 @@
 """Verbs on containers.
 
-Used by: backend.store (as Store.containers).
+Used by: backend.store (as Store.containers). Knows nothing of: which IDs a user namespace gets.
 Durable steps and what a crash between them leaves: backend/LOCKING.md.
 """
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from backend.api import lookup
-from backend.api.items import with_item, without_item
+from backend.api import lookup, owners, usage
+from backend.api.attached import Attached, withdrawn_on_failure
+from backend.api.containerremoval import remove_container
+from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
+from backend.api.items import with_item
 from backend.api.layers import check_unmounted
 from backend.api.making import make_layer
-from backend.api.objects import Objects, checked_names
+from backend.api.mapped import Owners, top_layer
+from backend.api.objects import checked_names
 from backend.api.removal import remove_layer
-from backend.api.workshop import check_shifting, component, save_freeing, storable
+from backend.api.userns import AutoUserNs, choose_maps
+from backend.api.workshop import component, storable
 from backend.codec import gotime
-from backend.errors import (
-    ContainerUnknownError,
-    DuplicateIDError,
-    InvalidValueError,
-    ReadOnlyStoreError,
-)
+from backend.errors import ContainerUnknownError, DuplicateIDError, InvalidValueError
 from backend.files import bigdata
 from backend.model.records import EMPTY, Container, ContainerID, Image, Layer
-from backend.model.snapshot import ContainerTable, ImageTable, Snapshot
+from backend.model.snapshot import ContainerTable, Snapshot
 from backend.stores.containers import ContainerWriter
 from backend.stores.transaction import Kind, WriteTx
-from drivers.erase import erase_tree
+from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
-from drivers.trash import TrashDirectory
 
-_USER_DATA = "userdata"
+_LABELS: Final = ("ProcessLabel", "MountLabel")
 
 
-class Containers(Objects[Container]):
+class Containers(Attached[Container]):
     """Containers of the store."""
 
     kind = Kind.CONTAINERS
@@ -52,141 +51,147 @@ class Containers(Objects[Container]):
         metadata: str = "",
         uid_map: tuple[IDMap, ...] = (),
         gid_map: tuple[IDMap, ...] = (),
+        host_uid_mapping: bool = False,
+        host_gid_mapping: bool = False,
+        auto_userns: AutoUserNs | None = None,
         flags: Mapping[str, Any] = EMPTY,
         mount_options: Iterable[str] = (),
         volatile: bool = False,
         process_label: str = "",
         mount_label: str = "",
+        storage_opt: Mapping[str, str] = EMPTY,
         big_data: Iterable[tuple[str, bytes]] = (),
     ) -> Container:
         """Make a container with a writable layer on top of *image*, or on nothing.
 
-        ID maps need a driver that can present layers under other IDs. A volatile container does
-        not survive a crash of the machine (it always does in a transient store).
+        Its user namespace has the maps, or those that *auto_userns* leads to; without any its IDs
+        are the host's or, with a mapped image in an additional store, those of that. A map of
+        the host wins over one that is given. A volatile container does not survive a crash of
+        the machine (it always does without in a transient store).
         """
-        if bool(process_label) != bool(mount_label):
-            raise InvalidValueError("label", process_label or mount_label, "give both or neither")
-        items = tuple(big_data)
+        items, options = tuple(big_data), tuple(mount_options)
         for key, _ in items:
             self._check_key(key)
-        check_shifting(self._shop, uid_map, gid_map, remedy="create it without ID maps")
+        self._check_storage_options(storage_opt)
+        maps = Maps(() if host_uid_mapping else uid_map, () if host_gid_mapping else gid_map)
+        check_disjoint(maps)
         volatile = volatile or self._shop.options.transient
-        labels = {"MountLabel": mount_label, "ProcessLabel": process_label}
-        with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
-            source = lookup.image(self._images(tx), image) if image else None
-            wanted = Container(
-                id=ContainerID(component("container ID", id if id is not None else generate_id())),
-                names=tx.containers.claim_names(checked_names(names)),
-                image=source.id if source else "",
-                layer=LayerID(layer_id if layer_id is not None else generate_id()),
-                metadata=storable("metadata", metadata),
-                created=gotime.now(),
-                uid_map=uid_map,
-                gid_map=gid_map,
-                flags={**flags, **labels, **_mounting(tuple(mount_options), volatile=volatile)},
-                location=self._shop.stores.containers.files[volatile].path,
-            )
+        wanted = Container(
+            id=ContainerID(component("container ID", id if id is not None else generate_id())),
+            names=checked_names(names),
+            layer=LayerID(layer_id if layer_id is not None else generate_id()),
+            metadata=storable("metadata", metadata),
+            created=gotime.now(),
+            flags=_flags(flags, (process_label, mount_label), options, volatile=volatile),
+            location=self._shop.stores.containers.files[volatile].path,
+        )
+        locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
+        if auto_userns is not None or maps != Maps():
+            locks.append(Kind.USERNS)
+        with self._shop.writing(*locks) as tx:
+            source = lookup.image(self._shop.all_images(tx), image) if image else None
             if tx.containers.get(wanted.id) is not None:
                 raise DuplicateIDError("container", wanted.id)
-            return self._make(tx, wanted, source, items)
+            wanted = wanted._replace(names=tx.containers.claim_names(wanted.names))
+            if auto_userns is not None:
+                maps = choose_maps(self._shop, tx, auto_userns, source)
+                check_disjoint(maps)
+            wanted = wanted._replace(
+                image=source.id if source else "", uid_map=maps.uid, gid_map=maps.gid
+            )
+            asked = Owners(maps, host_uids=host_uid_mapping, host_gids=host_gid_mapping)
+            return self._make(tx, wanted, source, asked, items)
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a container with its layer and user data; with *force* also a mounted one.
 
-        The layer goes first and the record last, so that what fails can be tried again.
+        Its layer goes first and its record last, so that what fails can be tried again.
         """
         with self._shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
             container = self._editable(tx.containers, reference)
             layer = tx.layers.get(container.layer)
-            if layer is not None:
-                if not force:
-                    check_unmounted(self._shop, tx, layer)
-                remove_layer(self._shop, tx, layer)
-            self._erase_directories(tx, container)
-            tx.containers.drop(container.id)
-            save_freeing(tx.containers, list(tx.afterwards))
+            if layer is not None and not force:
+                check_unmounted(self._shop, tx, layer)
+            remove_container(self._shop, tx, container)
 
     def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Container:
         """Replace the flags as a whole."""
         new = dict(flags)
         return self._change(reference, lambda container: container._replace(flags=new))
 
-    def directory(self, reference: str) -> str:
-        """Where its maker may keep files; made on demand."""
-        return self._user_data(self._shop.paths.containers, reference)
+    def size(self, reference: str) -> int:
+        """Bytes that its layer adds to the image, of its data items and of its directories."""
+        snapshot = self._shop.fresh()
+        container = lookup.container(snapshot.containers, reference)
+        layer = lookup.layer(snapshot.layers, container.layer)
+        items = sum(self.big_data_size(container.id, key) for key in container.big_data_names)
+        bases = (self._user_base(), self._run_base())
+        directories = [os.path.join(base, container.id, "userdata") for base in bases]
+        on_disk = usage.layer_on_disk(self._shop, snapshot.layers, layer)
+        return on_disk + items + usage.directories(directories)
 
-    def run_directory(self, reference: str) -> str:
-        """The same for files that need not survive a reboot."""
-        return self._user_data(self._shop.paths.run_containers, reference)
+    def parent_owners(self, reference: str) -> owners.Owners:
+        """Host IDs that own directories above its mount and are none of its own.
+
+        Raises NotMountedError; a container whose files have the host's owners has none.
+        """
+        snapshot = self._shop.fresh()
+        container = lookup.container(snapshot.containers, reference)
+        return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
 
     def _make(
         self,
         tx: WriteTx,
         wanted: Container,
         image: Image | None,
-        items: Iterable[tuple[str, bytes]],
+        asked: Owners,
+        items: Sequence[tuple[str, bytes]],
     ) -> Container:
-        below = self._top_layer(tx, image)
-        layer = make_layer(
-            self._shop,
-            tx,
-            Layer(
-                id=wanted.layer,
-                parent=below.id if below else None,
-                mount_label=str(wanted.flags["MountLabel"]),
-                uid_map=below.uid_map if below else (),
-                gid_map=below.gid_map if below else (),
-            ),
-            writable=True,
-            volatile=wanted.flags.get("Volatile") is True,
-        )
-        container = wanted._replace(
-            uid_map=wanted.uid_map or layer.uid_map,
-            gid_map=wanted.gid_map or layer.gid_map,
-        )
-        directory = self._items_directory(container)
-        try:
+        """Items first, then the layer, then the record: only the record makes it a container."""
+        below = top_layer(self._shop, tx, image, asked) if image and image.layer else None
+        maps = recorded(self._shop, self._wanted_owners(asked, image, below))
+        directory = self._items_directory(wanted)
+        with withdrawn_on_failure(directory, [key for key, _ in items]):
             for key, data in items:
                 bigdata.write(directory, key, data)
-                container = with_item(container, key, data)
-            tx.containers.put(container)
-            tx.containers.save()
-        except BaseException:
-            erase_tree(directory)
-            remove_layer(self._shop, tx, layer)
-            raise
-        return container
+                wanted = with_item(wanted, key, data)
+            layer = make_layer(
+                self._shop,
+                tx,
+                Layer(
+                    id=wanted.layer,
+                    parent=below.id if below else None,
+                    mount_label=str(wanted.flags["MountLabel"]),
+                    uid_map=maps.uid,
+                    gid_map=maps.gid,
+                ),
+                writable=True,
+                volatile=wanted.flags.get("Volatile") is True,
+            )
+            try:
+                tx.containers.put(wanted)
+                tx.containers.save()
+            except BaseException:
+                remove_layer(self._shop, tx, layer)
+                raise
+        return wanted
 
-    def _top_layer(self, tx: WriteTx, image: Image | None) -> Layer | None:
-        if image is None or image.layer is None:
-            return None
-        return lookup.layer(self._shop.all_layers(tx), image.layer)
+    def _wanted_owners(self, asked: Owners, image: Image | None, below: Layer | None) -> Maps:
+        """Maps of the container's own layer: those that were asked for, else what it stands on."""
+        options = self._shop.options
+        if below is not None:
+            other = maps_of(below)
+        else:
+            other = Maps() if image else Maps(options.uid_map, options.gid_map)
+        return asked.maps.or_else(other, host_uid=asked.host_uids, host_gid=asked.host_gids)
 
-    def _images(self, tx: WriteTx) -> ImageTable:
-        more = [
-            image for store in self._shop.stores.more_images for image in store.contents.records
-        ]
-        return ImageTable([*tx.images.table, *more]) if more else tx.images.table
-
-    def _erase_directories(self, tx: WriteTx, container: Container) -> None:
-        trash = TrashDirectory(self._shop.trash_root)
-        tx.afterwards.append(trash.erase)
-        trash.take(self._items_directory(container))
-        erase_tree(os.path.join(self._shop.paths.run_containers, container.id))
-
-    def _user_data(self, base: str, reference: str) -> str:
-        container = self.find(reference)
-        path = os.path.join(base, component("container ID", container.id), _USER_DATA)
-        if not os.path.isdir(path):
-            if self._shop.options.read_only:
-                raise ReadOnlyStoreError(f"container {container.id[:12]}")
-            os.makedirs(path, 0o700, exist_ok=True)
-        return path
-
-    def _check_key(self, key: str) -> None:
-        super()._check_key(key)
-        if key == _USER_DATA:
-            raise InvalidValueError("big data key", key, "the container's user data is there")
+    def _check_storage_options(self, options: Mapping[str, str]) -> None:
+        if options:
+            raise DriverNotSupportedError(
+                self._shop.paths.driver,
+                f"storagefs sets no quota ({', '.join(options)})",
+                remedy="make the container without storage options",
+            )
 
     def _table(self, snapshot: Snapshot) -> ContainerTable:
         return snapshot.containers
@@ -197,14 +202,25 @@ class Containers(Objects[Container]):
     def _directory(self) -> str:
         return self._shop.paths.containers
 
-    def _with_item(self, record: Container, key: str, data: bytes, digest: str | None) -> Container:
-        return with_item(record, key, data, digest or "")
+    def _user_base(self) -> str:
+        return self._shop.paths.containers
 
-    def _without_item(self, record: Container, key: str) -> Container:
-        return without_item(record, key)
+    def _run_base(self) -> str:
+        return self._shop.paths.run_containers
 
 
-def _mounting(options: tuple[str, ...], *, volatile: bool) -> Mapping[str, Any]:
-    """Flags that say how to mount the container; absent where there is nothing to say."""
-    flags: dict[str, Any] = {"MountOpts": list(options)} if options else {}
-    return {**flags, "Volatile": True} if volatile else flags
+def _flags(
+    given: Mapping[str, Any], labels: Sequence[str], options: Sequence[str], *, volatile: bool
+) -> Mapping[str, Any]:
+    """All flags of a container: the labels always, how to mount it only where there is a word."""
+    flags = dict(given)
+    for flag, label in zip(_LABELS, labels, strict=True):
+        flags[flag] = label or flags.get(flag) or ""
+    process, mount = (flags[flag] for flag in _LABELS)
+    if bool(process) != bool(mount):
+        raise InvalidValueError("label", process or mount, "give both or neither")
+    if options:
+        flags["MountOpts"] = list(options)
+    if volatile:
+        flags["Volatile"] = True
+    return flags

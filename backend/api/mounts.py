@@ -1,6 +1,7 @@
 """Mounting layers at their place in the driver's home, counted as the Go tools count.
 
-Used by: backend.store (as Store.mounts). Knows nothing of: how a driver mounts.
+Used by: backend.store (as Store.mounts), backend.api.imagemounts. Knows nothing of: how a driver
+mounts.
 The kernel's mount table decides where it and the counts disagree.
 """
 
@@ -55,19 +56,13 @@ class Mounts:
         """
         with self._shop.writing(Kind.GRAPH, Kind.LAYERS) as tx:
             target = self._target(tx, reference)
-            with tx.mounts() as mounts:
-                before = self._real(mounts, target.layer.id)
-                path = before.path if before.count else self._attach(target, label)
-                try:
-                    if on_count is not None:
-                        on_count(target.layer.id, before.count)
-                    mounts.set(MountPoint(target.layer.id, path, before.count + 1))
-                    mounts.save()
-                except BaseException:
-                    if not before.count:
-                        self._shop.open_driver().unmount(target.layer.id)
-                    raise
-                return path
+            return attach(
+                self._shop,
+                tx,
+                target.layer.id,
+                lambda: self._request(target, label),
+                on_count=on_count,
+            )
 
     def unmount(self, reference: str, *, force: bool = False) -> bool:
         """Count one user less, all of them with *force*; True if it is really unmounted then.
@@ -75,12 +70,7 @@ class Mounts:
         Raises NotMountedError if nobody has it mounted.
         """
         with self._shop.writing(Kind.GRAPH, Kind.LAYERS) as tx:
-            layer = self._target(tx, reference).layer
-            with tx.mounts() as mounts:
-                known = mounts.get(layer.id)
-                if known is None:
-                    raise NotMountedError(f"layer {layer.id[:12]}")
-                return self._release(mounts, known, known.count if force else 1)
+            return detach(self._shop, tx, self._target(tx, reference).layer.id, force=force)
 
     def open_view(self, reference: str) -> int:
         """Return a private read-only view of it (Driver.open_merged), with the owners of a mount.
@@ -107,7 +97,7 @@ class Mounts:
             for layer, users in held.items():
                 known = mounts.get(layer)
                 if known is not None and users > 0:
-                    self._release(mounts, known, users)
+                    _release(self._shop, mounts, known, users)
 
     def _target(self, tx: WriteTx, reference: str) -> _Target:
         """Resolved again under the lock: records may have changed since the last look."""
@@ -119,28 +109,19 @@ class Mounts:
             raise ReadOnlyStoreError(f"layer {target.layer.id[:12]}")
         return _Target(layer, target.container)
 
-    def _real(self, mounts: MountPointWriter, layer: LayerID) -> MountPoint:
-        """The recorded mount; one without users where the kernel does not know it."""
-        known = mounts.get(layer)
-        if known is not None and in_use(self._shop, layer, known.path):
-            return known
-        return MountPoint(layer, "", 0)
-
-    def _attach(self, target: _Target, label: str) -> str:
+    def _request(self, target: _Target, label: str) -> MountRequest:
         uid_map, gid_map = self._shift(target)
         flags = target.container.flags if target.container else {}
         options: Any = flags.get("MountOpts") or ()
         if not isinstance(options, list | tuple) or not all(isinstance(o, str) for o in options):
             raise InvalidValueError("MountOpts", str(options), "it is no list of mount options")
-        return self._shop.open_driver().mount(
-            MountRequest(
-                layer=target.layer.id,
-                options=tuple(options),
-                mount_label=label or target.layer.mount_label,
-                volatile=flags.get("Volatile") is True and not self._shop.options.disable_volatile,
-                uid_map=uid_map,
-                gid_map=gid_map,
-            )
+        return MountRequest(
+            layer=target.layer.id,
+            options=tuple(options),
+            mount_label=label or target.layer.mount_label,
+            volatile=flags.get("Volatile") is True and not self._shop.options.disable_volatile,
+            uid_map=uid_map,
+            gid_map=gid_map,
         )
 
     def _shift(self, target: _Target) -> Maps:
@@ -155,13 +136,61 @@ class Mounts:
         check_shifting(self._shop, container.uid_map, container.gid_map, remedy=remedy)
         return maps_of(container)
 
-    def _release(self, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
-        left = known.count - users
-        if left <= 0:
-            self._shop.open_driver().unmount(known.id)
-        mounts.set(MountPoint(known.id, known.path, left))
-        mounts.save()
-        return left <= 0
+
+def attach(
+    shop: Workshop,
+    tx: WriteTx,
+    layer: LayerID,
+    request: Callable[[], MountRequest],
+    *,
+    on_count: Callable[[LayerID, int], None] | None = None,
+) -> str:
+    """Mount *layer* as *request* says, or count one more user; return the path.
+
+    The graph and the layers are locked. *on_count* is that of :meth:`Mounts.mount`.
+    """
+    with tx.mounts() as mounts:
+        before = _real(shop, mounts, layer)
+        path = before.path if before.count else shop.open_driver().mount(request())
+        try:
+            if on_count is not None:
+                on_count(layer, before.count)
+            mounts.set(MountPoint(layer, path, before.count + 1))
+            mounts.save()
+        except BaseException:
+            if not before.count:
+                shop.open_driver().unmount(layer)
+            raise
+        return path
+
+
+def detach(shop: Workshop, tx: WriteTx, layer: LayerID, *, force: bool) -> bool:
+    """Count one user less, all of them with *force*; whether it is really unmounted then.
+
+    The graph and the layers are locked. Raises NotMountedError.
+    """
+    with tx.mounts() as mounts:
+        known = mounts.get(layer)
+        if known is None:
+            raise NotMountedError(f"layer {layer[:12]}")
+        return _release(shop, mounts, known, known.count if force else 1)
+
+
+def _real(shop: Workshop, mounts: MountPointWriter, layer: LayerID) -> MountPoint:
+    """The recorded mount; one without users where the kernel does not know it."""
+    known = mounts.get(layer)
+    if known is not None and in_use(shop, layer, known.path):
+        return known
+    return MountPoint(layer, "", 0)
+
+
+def _release(shop: Workshop, mounts: MountPointWriter, known: MountPoint, users: int) -> bool:
+    left = known.count - users
+    if left <= 0:
+        shop.open_driver().unmount(known.id)
+    mounts.set(MountPoint(known.id, known.path, left))
+    mounts.save()
+    return left <= 0
 
 
 def _resolve(snapshot: Snapshot, reference: str) -> _Target:

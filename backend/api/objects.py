@@ -59,12 +59,12 @@ class Objects(Generic[R]):
 
     def set_names(self, reference: str, names: Iterable[str]) -> R:
         """Give it exactly *names*; one that another object of the kind has is taken from it."""
-        wanted = tuple(names)
+        wanted = checked_names(names)
         return self._rename(reference, lambda _: wanted)
 
     def add_names(self, reference: str, names: Iterable[str]) -> R:
         """Put *names* in front of those that it has; as with set_names, they are taken."""
-        new = tuple(names)
+        new = checked_names(names)
         return self._rename(reference, lambda old: (*new, *old))
 
     def remove_names(self, reference: str, names: Iterable[str]) -> R:
@@ -116,10 +116,13 @@ class Objects(Generic[R]):
     def _rename(self, reference: str, names: Callable[[tuple[str, ...]], Iterable[str]]) -> R:
         with self._shop.writing(self.kind) as tx:
             writer = self._writer(tx)
-            record = self._editable(writer, reference)
-            renamed = writer.rename(record, checked_names(names(record.names)))
+            record = self._to_rename(tx, reference)
+            renamed = writer.rename(record, names(record.names))
             writer.save()
             return renamed
+
+    def _to_rename(self, tx: WriteTx, reference: str) -> R:
+        return self._editable(self._writer(tx), reference)
 
     def _change(self, reference: str, change: Callable[[R], R]) -> R:
         with self._shop.writing(self.kind) as tx:
@@ -136,7 +139,7 @@ class Objects(Generic[R]):
             return find(writer.table, reference, self.unknown)
         except self.unknown:
             found = self._table(self._shop.snapshots.cached()).find(reference)
-            if found is not None and found.read_only:
+            if found is not None:  # in a store that is only read
                 raise ReadOnlyStoreError(f"{self.word} {found.id[:12]}") from None
             raise
 
