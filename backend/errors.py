@@ -91,9 +91,10 @@ class UnknownObjectError(StoreError):
     """No object answers to ``reference``."""
 
     kind = "object"
+    reason = "not known"
 
     def __init__(self, reference: str, *, ambiguous: bool = False) -> None:
-        reason = "matches more than one" if ambiguous else "not known"
+        reason = "matches more than one" if ambiguous else self.reason
         super().__init__(f"{reference}: {self.kind} {reason}")
         self.reference, self.ambiguous = reference, ambiguous
 
@@ -120,6 +121,7 @@ class BigDataUnknownError(UnknownObjectError):
     """The object has no data item of that key."""
 
     kind = "data item"
+    reason = "does not exist"
 
 
 class DuplicateError(StoreError):

@@ -10,6 +10,8 @@ import getopt
 from collections.abc import Sequence
 from typing import Final
 
+from fusefs.verbs import are_places
+
 _USAGE: Final = 1
 _SYSTEM: Final = 2
 _TRANSLATED: Final = {"-s": "--sloppy", "-f": "--fake"}
@@ -43,4 +45,5 @@ def translate(words: Sequence[str]) -> list[str]:
             translated += ["-o", value]
         elif flag in _TRANSLATED:
             translated.append(_TRANSLATED[flag])
-    return [*translated, "--", *places]
+    spec, where = places
+    return [*translated, "--", spec, where if are_places([where]) else f"./{where}"]

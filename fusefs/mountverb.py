@@ -1,4 +1,4 @@
-"""``storagefs mount``: which store, which place, then the session or the daemon.
+"""``storagefs mount`` of a tree: which store, which place, then the session or the daemon.
 
 Used by: backend.cli.command, fusefs.mounthelper. Knows nothing of: what a session does.
 """
@@ -9,12 +9,14 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from backend.cli import mounting
 from backend.cli.grammar import Values
 from backend.cli.request import Request
 from backend.errors import ConfigError
 from backend.model.options import StoreOptions
 from drivers.errors import StorageError
 from fusefs.options import MountOptionError, MountOptions, parse
+from fusefs.verbs import are_places
 
 USAGE_FAILED: Final = 1
 MOUNT_FAILED: Final = 32
@@ -29,8 +31,14 @@ _NO_SPEC: Final = ("", "none", "storagefs")
 
 
 def run(request: Request) -> int:
-    """Mount; exit codes are those of mount(8)."""
-    *before, where = request.line.arguments
+    """Mount; exit codes are those of mount(8). What is no path is an object: the Go tool's verb."""
+    arguments = request.line.arguments
+    if not are_places(arguments):
+        return mounting.mount(request)
+    if len(arguments) > 2:
+        request.output.error(f"{arguments[2]!r} is too much: a tree needs [GRAPHROOT] MOUNTPOINT")
+        return USAGE_FAILED
+    *before, where = arguments
     values = request.values
     try:
         mount = _mount_options(values, resolved(where))

@@ -1,4 +1,4 @@
-"""``storagefs umount``: native mounts first, then the tree; who is in the way if it is busy.
+"""``storagefs umount`` of a tree: native mounts first; who is in the way if it is busy.
 
 Used by: backend.cli.command. Knows nothing of: the daemon, which ends by itself.
 """
@@ -8,13 +8,15 @@ import os
 import select
 from typing import Final
 
+from backend.cli import mounting
 from backend.cli.request import Request
 from drivers.errors import StorageError
 from drivers.linux import capability, mount, mountinfo
 from fusefs import fusermount
 from fusefs.holders import holders
 from fusefs.mountpoint import FSTYPE
-from fusefs.mountverb import resolved
+from fusefs.mountverb import USAGE_FAILED, resolved
+from fusefs.verbs import are_places
 
 _FAILED: Final = 32
 _DAEMON: Final = b"fusefs.daemon"
@@ -26,8 +28,14 @@ class BusyError(StorageError):
 
 
 def run(request: Request) -> int:
-    """Unmount; exit codes are those of umount(8)."""
-    where = resolved(request.line.arguments[0])
+    """Unmount; exit codes are those of umount(8). What is no path is an object."""
+    arguments = request.line.arguments
+    if not are_places(arguments):
+        return mounting.unmount(request)
+    if len(arguments) > 1:
+        request.output.error(f"{arguments[1]!r} is too much: one MOUNTPOINT at a time")
+        return USAGE_FAILED
+    where = resolved(arguments[0])
     try:
         _check_is_ours(where)
         lazy = request.values.on("lazy")

@@ -1,10 +1,13 @@
 """The verbs that mount, beside those of the store (pure).
 
 Used by: fusefs.cli. Knows nothing of: what they do.
+The Go tool's verbs of the same names are about objects; ours are about a tree of files at a path.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
+from backend.cli.flags import JSON
 from backend.cli.grammar import Flag, Takes, Verb
 from backend.cli.verbs import STORE_VERBS
 
@@ -12,35 +15,39 @@ MOUNT_VERBS: Final = (
     Verb(
         name="mount",
         module="fusefs.mountverb",
-        summary="Show a store as a tree of files (the machine's own, or that at GRAPHROOT)",
+        summary="Show a store as a tree of files at a path; or mount containers, layers, images",
         example="mount /mnt/store -o ro",
-        arguments="[GRAPHROOT] MOUNTPOINT",
-        minimum=1,
-        maximum=2,
+        arguments="MOUNTPOINT|CONTAINER|LAYER|IMAGE ...",
         interspersed=True,
-        bad_flag_exit=1,
-        help_exit=0,
         flags=(
-            Flag(("--options", "-o"), Takes.LIST, "mount options, with commas between them"),
-            Flag(("--foreground", "-f"), Takes.NOTHING, "stay in the foreground"),
-            Flag(("--fake",), Takes.NOTHING, "check everything, but do not mount"),
-            Flag(("--sloppy",), Takes.NOTHING, "pass over options that are not known"),
+            Flag(("--options", "-o", "--opt"), Takes.LIST, "of a tree: options, with commas"),
+            Flag(("--foreground", "-f"), Takes.NOTHING, "of a tree: stay in the foreground"),
+            Flag(("--fake",), Takes.NOTHING, "of a tree: check everything, but do not mount"),
+            Flag(("--sloppy",), Takes.NOTHING, "of a tree: pass over options that are not known"),
+            Flag(("--label", "-l"), Takes.TEXT, "of an object: its SELinux label"),
+            Flag(("--read-only", "--ro", "-r"), Takes.NOTHING, "the objects are images"),
+            JSON,
         ),
     ),
     Verb(
         name="umount",
         module="fusefs.umountverb",
         aliases=("unmount",),
-        summary="Take a mounted tree away, with the native mounts in it",
+        summary="Take a tree away that is mounted at a path; or unmount containers, layers, images",
         example="umount /mnt/store",
-        arguments="MOUNTPOINT",
-        minimum=1,
-        maximum=1,
+        arguments="MOUNTPOINT|CONTAINER|LAYER|IMAGE ...",
         interspersed=True,
-        bad_flag_exit=1,
-        help_exit=0,
-        flags=(Flag(("--lazy", "-l"), Takes.NOTHING, "now, even if it is in use"),),
+        flags=(
+            Flag(("--lazy", "-l"), Takes.NOTHING, "of a tree: now, even if it is in use"),
+            Flag(("--force", "-f"), Takes.NOTHING, "of an object: whoever else uses it"),
+            JSON,
+        ),
     ),
 )
 
-VERBS: Final = MOUNT_VERBS + STORE_VERBS
+VERBS: Final = (*MOUNT_VERBS, *STORE_VERBS)
+
+
+def are_places(arguments: Sequence[str]) -> bool:
+    """Whether arguments mean a tree: one of them is a path, as no name or ID begins."""
+    return any(argument.startswith(("/", ".")) for argument in arguments)

@@ -9,26 +9,18 @@ behind the command word and for a command's help; a verb may have others.
 import errno
 import importlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
+from backend.cli.flags import GLOBAL_FLAGS
 from backend.cli.grammar import Flag, HelpAsked, Takes, UsageError, Verb, parse
-from backend.cli.output import Output, standard_output
+from backend.cli.output import Output, of_system, standard_output
 from backend.cli.request import OpeningError, Request
-from backend.cli.verbs import GLOBAL_FLAGS
 from backend.config import process_environment
 from drivers.errors import StorageError
 
 FAILED: Final = 1
 _INTERRUPTED: Final = 130
-
-
-class VerbModule(Protocol):
-    """What the module of a verb offers."""
-
-    def run(self, request: Request) -> int:
-        """Do it; return the exit code."""
-        ...
 
 
 def run(words: Sequence[str], *, program: str, verbs: Sequence[Verb]) -> int:
@@ -44,15 +36,23 @@ def run(words: Sequence[str], *, program: str, verbs: Sequence[Verb]) -> int:
     except UsageError as error:
         _usage_error(output, program, verbs, error)
         return error.exit_code
-    request = Request(line, output, environment)
+    request = Request(line, output, environment, verbs)
     if line.values.on("debug"):
         return _call(request)
     return _guarded(request)
 
 
 def _call(request: Request) -> int:
-    verb: VerbModule = importlib.import_module(request.line.verb.module)
-    exit_code = verb.run(request)
+    verb = request.line.verb
+    if "unshare" in request.values.switches or (verb.inside and os.geteuid() != 0):
+        from backend.cli import unshare
+
+        if unshare.wanted(request, inside=verb.inside):
+            return unshare.again(request)
+    function: Callable[[Request], int] = getattr(
+        importlib.import_module(verb.module), verb.function
+    )
+    exit_code = function(request)
     request.output.flush()
     return exit_code
 
@@ -68,15 +68,10 @@ def _guarded(request: Request) -> int:
         discard = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(discard, 1)  # what is still buffered goes nowhere
     except OSError as error:
-        output.error(_of_system(error), _remedy_for(error))
+        output.error(of_system(error), _remedy_for(error))
     except KeyboardInterrupt:
         return _INTERRUPTED
     return FAILED
-
-
-def _of_system(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
 
 def _remedy_for(error: OSError) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from backend.cli.request import Request
-from backend.codec import gojson
 from backend.config.files import read_settings
 from backend.model.options import StoreOptions
 
@@ -41,8 +40,7 @@ def run(request: Request) -> int:
     if request.values.on("origin") or (output.terminal and not request.json):
         output.table(_HEADER, _rows(options))
     else:
-        text = gojson.encode_text(_members(options), sort=False)
-        output.raw(text.encode("utf-8", "surrogateescape"))
+        output.json(_members(options))
     return 0
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from backend.cli.request import Request
-from backend.codec import gojson
 from backend.errors import NotMountedError
 from drivers.errors import StorageError
 from drivers.linux import mountinfo
@@ -23,7 +22,7 @@ def run(request: Request) -> int:
     mount_point = arguments[0] if arguments else _only_mount()
     entries = _read(mount_point)
     if request.json:
-        request.output.raw(gojson.encode_text(entries, sort=False).encode())
+        request.output.json(entries)
     else:
         request.output.lines(_plain(entries))
     return 0

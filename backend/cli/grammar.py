@@ -13,6 +13,10 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+BAD_FLAG: Final = 125
+"""Exit code for a flag behind the command word that is not understood."""
+
+_REPEATED: Final = frozenset(("...", "...]"))
 _TRUE: Final = frozenset(("1", "t", "T", "true", "TRUE", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "false", "FALSE", "False"))
 
@@ -39,24 +43,43 @@ class Flag(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """One command. ``module`` has a function ``run(request) -> int`` and is imported when needed.
+    """One command. ``module`` is imported when it is called; it has ``function(request) -> int``.
 
-    ``interspersed``: flags may also stand behind arguments. The exit codes are for a flag that is
-    not understood and for help; the defaults are the Go tool's.
+    ``arguments`` is read by people and by the parser: ``[X]`` may be left out, ``...`` repeats the
+    word before it. ``kind`` is the kind of object for verbs that exist once a kind.
+    ``interspersed``: flags may also stand behind arguments. ``inside``: a user who is not root
+    enters the namespace of the own store first. ``own``: the Go tool has no such verb.
     """
 
     name: str
     module: str
     summary: str
     example: str
+    function: str = "run"
+    kind: str = ""
     aliases: tuple[str, ...] = ()
     arguments: str = ""
-    minimum: int = 0
-    maximum: int | None = 0
     flags: tuple[Flag, ...] = ()
     interspersed: bool = False
-    bad_flag_exit: int = 125
-    help_exit: int = 125
+    inside: bool = False
+    own: bool = False
+
+    @property
+    def minimum(self) -> int:
+        """How many arguments it needs."""
+        words = self.arguments.split()
+        return sum(not word.startswith("[") and word not in _REPEATED for word in words)
+
+    @property
+    def maximum(self) -> int | None:
+        """How many arguments it takes; None for any number."""
+        words = self.arguments.split()
+        return None if _REPEATED.intersection(words) else len(words)
+
+    @property
+    def help_exit(self) -> int:
+        """What asking for help ends with: the Go tool calls that a mistake."""
+        return 0 if self.own else BAD_FLAG
 
 
 class Values(NamedTuple):
@@ -139,7 +162,7 @@ def parse(words: Sequence[str], globals_: Sequence[Flag], verbs: Sequence[Verb])
     try:
         arguments = scanner.scan(rest[1:], interspersed=verb.interspersed)
     except _FlagError as error:
-        raise UsageError(str(error), verb, verb.bad_flag_exit) from None
+        raise UsageError(str(error), verb, BAD_FLAG) from None
     except _HelpFlag:
         raise HelpAsked(verb, verb.help_exit) from None
     _check_number(verb, arguments)

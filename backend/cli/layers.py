@@ -7,45 +7,34 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from backend.cli.listing import Look, show
 from backend.cli.output import human_size, human_time, short
 from backend.cli.request import Request
 from backend.model.records import Image, Layer
 from backend.model.snapshot import Snapshot
 
-_HEADER: Final = ("LAYER", "PARENT", "CREATED", "SIZE", "USED BY")
-
 
 def run(request: Request) -> int:
     """List all layers. JSON beats the tree, which beats IDs only."""
     snapshot = request.snapshot()
-    output = request.output
-    if request.json:
-        from backend.codec.recordfiles import LAYERS
-
-        output.raw(LAYERS.encode(snapshot.layers.records))
-    elif request.values.on("tree"):
-        output.lines(_tree(snapshot))
-    elif request.values.on("quick"):
-        output.lines(layer.id for layer in snapshot.layers)
-    elif output.terminal:
-        output.table(_HEADER, _rows(snapshot))
-    else:
-        output.lines(_plain(snapshot))
-    return 0
+    if request.values.on("tree") and not request.json:
+        request.output.lines(_tree(snapshot))
+        return 0
+    return show(request, _LOOK, snapshot, snapshot.layers.records)
 
 
-def _rows(snapshot: Snapshot) -> Iterator[Sequence[str]]:
+def _rows(snapshot: Snapshot, layers: Sequence[Layer]) -> Iterator[Sequence[str]]:
     users = _Users(snapshot)
-    for layer in snapshot.layers:
+    for layer in layers:
         size = human_size(layer.diff_size) if layer.diff_digest else "-"
         names = (*layer.names, *users.short_names(layer))
         parent = short(layer.parent or "-")
         yield short(layer.id), parent, human_time(layer.created), size, ", ".join(names)
 
 
-def _plain(snapshot: Snapshot) -> Iterator[str]:
+def _plain(snapshot: Snapshot, layers: Sequence[Layer]) -> Iterator[str]:
     users = _Users(snapshot)
-    for layer in snapshot.layers:
+    for layer in layers:
         yield layer.id
         yield from (f"\tname: {name}" for name in layer.names)
         for image in users.images[layer.id]:
@@ -112,3 +101,12 @@ def _notes(layer: Layer, snapshot: Snapshot, users: _Users) -> Iterator[str]:
     if container is not None:
         yield f"container: {container.id}"
         yield from (f"container name: {name}" for name in container.names)
+
+
+_LOOK: Final = Look(
+    kind="layer",
+    header=("LAYER", "PARENT", "CREATED", "SIZE", "USED BY"),
+    rows=_rows,
+    plain=_plain,
+    empty=b"null",
+)

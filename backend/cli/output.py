@@ -40,6 +40,12 @@ class Output(NamedTuple):
         """Write bytes, and end the line."""
         self.out.write(data + b"\n")
 
+    def json(self, value: object, *, sort: bool = False) -> None:
+        """Write a value as the Go tool's JSON, in one line; *sort* the members of objects."""
+        from backend.codec import gojson
+
+        self.raw(gojson.encode_text(value, sort=sort).encode("utf-8", "surrogateescape"))
+
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write columns that fit the terminal; only the last one is cut where they do not.
 
@@ -74,6 +80,12 @@ def standard_output(program: str, *, colour: bool) -> Output:
     except (OSError, ValueError):
         width = 0
     return Output(program, sys.stdout.buffer, sys.stderr.buffer, width, colour and width > 0)
+
+
+def of_system(error: OSError) -> str:
+    """An error of the system as text: which file, then why."""
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
 
 
 def printable(text: str) -> str:

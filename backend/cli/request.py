@@ -3,9 +3,10 @@
 Used by: every verb. Knows nothing of: what verbs do.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from backend.cli.grammar import CommandLine, Values
+from backend.cli.grammar import CommandLine, Values, Verb
 from backend.cli.output import Output
 from backend.config import ProcessEnvironment, load_options
 from backend.errors import ConfigError
@@ -25,11 +26,12 @@ class OpeningError(StorageError):
 
 
 class Request(NamedTuple):
-    """What a verb gets."""
+    """What a verb gets; ``verbs`` are all that this program has."""
 
     line: CommandLine
     output: Output
     environment: ProcessEnvironment
+    verbs: Sequence[Verb] = ()
 
     @property
     def values(self) -> Values:
@@ -44,12 +46,6 @@ class Request(NamedTuple):
     def options(self, *, graph_root: str = "", read_only: bool = True) -> StoreOptions:
         """Which store is meant: flags, environment, files. *graph_root* wins over the flag."""
         values = self.values
-        if values.on("unshare"):
-            raise ConfigError(
-                "--unshare",
-                "this command does not enter a user namespace",
-                remedy="run it inside one: podman unshare storagefs …",
-            )
         return load_options(
             graph_root=graph_root or values.text("graph"),
             run_root=values.text("run"),
@@ -62,22 +58,19 @@ class Request(NamedTuple):
             environment=self.environment,
         )
 
-    def open_store(self) -> "Store":
-        """Open the store for reading."""
+    def open_store(self, *, read_only: bool = True) -> "Store":
+        """Open the store. Only one that may be written to is made where there is none."""
         from backend.store import open_store
 
         try:
-            return open_store(self.options())
+            return open_store(self.options(read_only=read_only))
         except StorageError as error:
             raise OpeningError(error) from error
 
     def snapshot(self) -> "Snapshot":
         """What the store holds; what cannot be used in it is said on standard error."""
-        store = self.open_store()
-        try:
+        with self.open_store() as store:
             snapshot = store.snapshot()
-        finally:
-            store.close()
         for problem in snapshot.problems:
             what = f"{problem.kind} {problem.id}".rstrip()
             self.output.error(f"{what}: {problem.path}: {problem.reason}", problem.remedy)

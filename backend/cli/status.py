@@ -1,16 +1,16 @@
-"""``storagefs status``.
+"""``storagefs status`` and ``version``.
 
 Used by: backend.cli.command. Knows nothing of: drivers but what they tell about themselves.
 """
 
+from collections.abc import Sequence
+
 from backend.cli.request import Request
-from backend.codec import gojson
 
 
 def run(request: Request) -> int:
     """Show the roots and what the driver says. Probes and changes nothing."""
-    store = request.open_store()
-    try:
+    with request.open_store() as store:
         options = store.options
         lines = [
             ("Root", options.graph_root),
@@ -19,10 +19,23 @@ def run(request: Request) -> int:
             ("Driver Options", f"[{' '.join(options.driver_options)}]"),
             *store.driver.status(),
         ]
-    finally:
-        store.close()
+    return _show(request, lines)
+
+
+def version(request: Request) -> int:
+    """Show the version of this program; no store is needed."""
+    from importlib import metadata
+
+    try:
+        number = metadata.version("storagefs")
+    except metadata.PackageNotFoundError:
+        number = "unknown (not installed)"
+    return _show(request, [("Version", number)])
+
+
+def _show(request: Request, lines: Sequence[tuple[str, str]]) -> int:
     if request.json:
-        request.output.raw(gojson.encode(lines))
+        request.output.json(lines)
     else:
         request.output.lines(f"{label}: {value}" for label, value in lines)
     return 0

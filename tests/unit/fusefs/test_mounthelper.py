@@ -24,7 +24,7 @@ def test_what_mount_calls_becomes_the_mount_verb() -> None:
 
 def test_flags_may_stand_in_front_and_a_place_may_look_like_a_flag() -> None:
     assert translate(["-o", "ro", "none", "/mnt"]) == ["mount", "-o", "ro", "--", "none", "/mnt"]
-    assert translate(["--", "-x", "-y"]) == ["mount", "--", "-x", "-y"]
+    assert translate(["--", "-x", "-y"]) == ["mount", "--", "-x", "./-y"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """The command as a process: exit codes, streams, errors, help."""
 
+import importlib
+import inspect
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +14,14 @@ import pytest
 
 from backend import open_store
 from backend.cli.command import help_text
+from backend.cli.flags import GLOBAL_FLAGS
+from backend.cli.grammar import Verb, parse
 from backend.config import load_options
 from fusefs.verbs import VERBS
 from tests.support import process
+from tests.support.commandline import run
 
-PROJECT = os.fspath(Path(__file__).parents[3])
+PROJECT = os.fspath(Path(__file__).parents[4])
 
 
 class Command:
@@ -74,7 +80,7 @@ def filled(storagefs: Command) -> Command:
         (["layers", "--nonsense"], 125, "layers: there is no flag --nonsense"),
         (["layers", "extra"], 1, "'extra' is too much"),
         (["mounted"], 1, "needs CONTAINER|LAYER"),
-        (["mount"], 1, "needs [GRAPHROOT] MOUNTPOINT"),
+        (["mount"], 1, "needs MOUNTPOINT|CONTAINER"),
         (["mount", "/x", "-o", "bogus"], 1, "known options"),
         (["umount", "/"], 32, "no storagefs is mounted there"),
         (["layers"], 1, "error initializing: "),
@@ -244,25 +250,37 @@ def test_errors_without_a_mount_says_what_to_do(storagefs: Command, tmp_path: Pa
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_help_of_each_verb_has_its_flags_and_an_example_that_parses(
-    storagefs: Command, verb: object
-) -> None:
-    from backend.cli.grammar import Verb, parse
-    from backend.cli.verbs import GLOBAL_FLAGS
+def test_help_of_each_verb_has_its_flags_and_an_example_that_parses(verb: Verb) -> None:
+    done = run(verb.name, "--help")
 
-    assert isinstance(verb, Verb)
-    done = storagefs.plain(verb.name, "--help")
-
-    assert done.returncode == verb.help_exit
-    assert f"Example: storagefs {verb.example}" in done.stdout
+    assert done.code == verb.help_exit == (0 if verb.own else 125)
+    assert f"Example: storagefs {verb.example}" in done.text
     for flag in verb.flags:
-        assert ", ".join(flag.names) in done.stdout
-    assert parse(verb.example.split(), GLOBAL_FLAGS, VERBS).verb is verb
+        assert ", ".join(flag.names) in done.text
+    assert parse(shlex.split(verb.example), GLOBAL_FLAGS, VERBS).verb is verb
 
 
-def test_help_about_all_lists_every_verb(storagefs: Command) -> None:
-    done = storagefs.plain("--help")
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_each_verb_has_a_function_and_names_of_its_own(verb: Verb) -> None:
+    module = importlib.import_module(verb.module)
 
-    assert done.returncode == 0
-    assert done.stdout.splitlines() == list(help_text("storagefs", VERBS))
-    assert all(f"  {verb.name} " in done.stdout for verb in VERBS)
+    assert inspect.getdoc(getattr(module, verb.function))
+    for name in (verb.name, *verb.aliases):
+        assert [other.name for other in VERBS if name in (other.name, *other.aliases)] == [
+            verb.name
+        ]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_flags_of_a_verb_are_not_ambiguous(verb: Verb) -> None:
+    names = [name for flag in (*verb.flags, *GLOBAL_FLAGS) for name in flag.names]
+
+    assert len(names) == len(set(names))
+
+
+def test_help_about_all_lists_every_verb() -> None:
+    done = run("--help")
+
+    assert done.code == 0
+    assert done.text.splitlines() == list(help_text("storagefs", VERBS))
+    assert all(f"  {verb.name} " in done.text for verb in VERBS)

@@ -16,7 +16,6 @@ LIST = Verb(
     summary="",
     example="",
     arguments="[NAME]",
-    maximum=1,
     flags=(
         Flag(("--json", "-j"), Takes.NOTHING, ""),
         Flag(("--quiet", "-q"), Takes.NOTHING, ""),
@@ -24,20 +23,15 @@ LIST = Verb(
         Flag(("--name", "-n"), Takes.LIST, ""),
     ),
 )
-SHOW = Verb(
-    name="show", module="", summary="", example="", arguments="ID ...", minimum=1, maximum=None
-)
+SHOW = Verb(name="show", module="", summary="", example="", arguments="ID ...")
 MOUNT = Verb(
     name="mount",
     module="",
     summary="",
     example="",
-    arguments="PLACE",
-    minimum=1,
-    maximum=2,
+    arguments="[SOURCE] PLACE",
     interspersed=True,
-    bad_flag_exit=1,
-    help_exit=0,
+    own=True,
     flags=(Flag(("--options", "-o"), Takes.LIST, ""),),
 )
 

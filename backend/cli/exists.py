@@ -1,0 +1,24 @@
+"""``storagefs exists``.
+
+Used by: backend.cli.command. Knows nothing of: files.
+"""
+
+from backend.cli.kinds import KINDS, table
+from backend.cli.request import Request
+
+
+def run(request: Request) -> int:
+    """Say which of the arguments exist: as all kinds that were asked for, or as any."""
+    snapshot = request.snapshot()
+    asked = [kind for kind in KINDS if request.values.on(kind)]
+    found: dict[str, bool] = {}
+    for reference in request.line.arguments:
+        answers = [table(snapshot, kind).find(reference) is not None for kind in asked or KINDS]
+        found[reference] = all(answers) if asked else any(answers)
+    if request.json:
+        request.output.json(found, sort=True)
+    elif not request.values.on("quiet"):
+        request.output.lines(
+            f"{reference}: {'true' if there else 'false'}" for reference, there in found.items()
+        )
+    return 0 if all(found.values()) else 1

@@ -1,0 +1,1 @@
+"""The tables of verbs, one a group; backend.cli.verbs joins them."""

@@ -1,0 +1,69 @@
+"""Verbs on the files inside layers (pure).
+
+Used by: backend.cli.verbs. Knows nothing of: what they do.
+"""
+
+from typing import Final
+
+from backend.cli.flags import INPUT, JSON, OUTPUT
+from backend.cli.grammar import Flag, Takes, Verb
+
+VERBS: Final = (
+    Verb(
+        name="changes",
+        module="backend.cli.content",
+        function="changes",
+        summary="Show what a layer adds, modifies and deletes",
+        example="changes top",
+        arguments="LAYER [LAYER]",
+        inside=True,
+        flags=(JSON,),
+    ),
+    Verb(
+        name="diffsize",
+        aliases=("diff-size",),
+        module="backend.cli.content",
+        function="diff_size",
+        summary="Show how many bytes a layer adds and modifies",
+        example="diffsize top",
+        arguments="LAYER [LAYER]",
+        inside=True,
+        flags=(JSON,),
+    ),
+    Verb(
+        name="diff",
+        module="backend.cli.content",
+        function="diff",
+        summary="Write what a layer changes as a tar archive",
+        example="diff --uncompressed --file top.tar top",
+        arguments="LAYER [LAYER]",
+        inside=True,
+        flags=(
+            OUTPUT,
+            Flag(("--uncompressed", "-u"), Takes.NOTHING, "plain (default: as it was loaded)"),
+            Flag(("--gzip", "-c"), Takes.NOTHING, "with gzip"),
+            Flag(("--bzip2", "--bz2", "-b"), Takes.NOTHING, "with bzip2 (not supported)"),
+            Flag(("--xz", "-x"), Takes.NOTHING, "with xz (not supported)"),
+        ),
+    ),
+    Verb(
+        name="applydiff",
+        aliases=("apply-diff",),
+        module="backend.cli.content",
+        function="apply_diff",
+        summary="Unpack a tar archive into a layer",
+        example="applydiff --file layer.tar top",
+        arguments="LAYER",
+        inside=True,
+        flags=(INPUT,),
+    ),
+    Verb(
+        name="mounted",
+        module="backend.cli.mounting",
+        function="mounted",
+        summary="Say which containers or layers are mounted",
+        example="mounted web",
+        arguments="CONTAINER|LAYER ...",
+        flags=(JSON,),
+    ),
+)
