@@ -1,7 +1,7 @@
-"""What changed between two trees, by looking at both in full.
+"""What changed between two trees, by looking at both in full: as a list, an archive, a size.
 
 Used by: drivers without changes of their own, and overlay where its own do not tell.
-Knows nothing of: layers, whiteouts, where the trees come from.
+Knows nothing of: whiteouts, where the trees come from.
 
 As in the Go tools (store-format 9.7), content is not compared: any write changes a time or a
 size. A directory is listed when it differs itself, or something in it does.
@@ -9,13 +9,15 @@ size. A directory is listed when it differs itself, or something in it does.
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.ids import LayerID
 from drivers.linux import xattr
 from drivers.linux.beneath import open_inside
+from drivers.linux.treewalk import GONE
 from drivers.protocol import Change, ChangeKind
 from drivers.status import kind_letter, same_modification_time
 
@@ -23,32 +25,84 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _CAPABILITY: Final = b"security.capability"
 
 
-def compare(old: int | None, new: int) -> list[Change]:
+def compare(
+    old: int | None, new: int, *, maps: MapPair = NO_MAPS, old_maps: MapPair = NO_MAPS
+) -> list[Change]:
     """Return what makes the tree *old* (None: an empty one) the tree *new*, sorted by path.
 
     Both are descriptors of directories. Links are compared, not followed; mounts not entered.
+    Owners are the same if they are to a container: the maps are those of the two trees.
     """
-    comparison = _Comparison(old, new)
+    comparison = _Comparison(old, new, _Owners(old_maps, maps))
     waiting = [b""]
     while waiting:
         waiting += comparison.directory(waiting.pop())
     return comparison.sorted_changes()
 
 
-def compare_layers(
-    open_tree: Callable[[LayerID], int], layer: LayerID, parent: LayerID | None
-) -> list[Change]:
-    """Compare what *open_tree* gives for *layer* and for *parent* (None: an empty tree)."""
-    new = open_tree(layer)
-    try:
-        old = None if parent is None else open_tree(parent)
+class TreeDifference(NamedTuple):
+    """What makes the tree of *parent* (None: an empty one) that of *layer*.
+
+    ``open_tree`` returns a new descriptor of a layer's tree. The maps are those by which the
+    owners on disk became what they are.
+    """
+
+    open_tree: Callable[[LayerID], int]
+    layer: LayerID
+    parent: LayerID | None
+    maps: MapPair = NO_MAPS
+    parent_maps: MapPair = NO_MAPS
+
+    def changes(self) -> list[Change]:
+        """Return it as a list, sorted by path."""
+        new = self.open_tree(self.layer)
         try:
-            return compare(old, new)
+            return self._changes_to(new)
+        finally:
+            os.close(new)
+
+    def archive(self) -> Generator[bytes, None, None]:
+        """Yield it as a tar archive."""
+        from drivers.archive.pack import pack_changes, pack_tree
+
+        new = self.open_tree(self.layer)
+        try:
+            if self.parent is None:
+                yield from pack_tree(new, maps=self.maps)
+            else:
+                yield from pack_changes(new, self._changes_to(new), maps=self.maps)
+        finally:
+            os.close(new)
+
+    def size(self) -> int:
+        """Return how many bytes the files have that were added or changed, each inode once."""
+        new = self.open_tree(self.layer)
+        try:
+            return _size_of(new, self._changes_to(new))
+        finally:
+            os.close(new)
+
+    def _changes_to(self, new: int) -> list[Change]:
+        old = None if self.parent is None else self.open_tree(self.parent)
+        try:
+            return compare(old, new, maps=self.maps, old_maps=self.parent_maps)
         finally:
             if old is not None:
                 os.close(old)
-    finally:
-        os.close(new)
+
+
+def _size_of(root: int, changes: Sequence[Change]) -> int:
+    sizes = {}
+    for change in changes:
+        if change.kind is not ChangeKind.DELETE and change.type != "d":
+            try:
+                fd = open_inside(root, change.path[1:], os.O_PATH | os.O_NOFOLLOW)
+            except GONE:
+                continue
+            status = os.fstat(fd)
+            os.close(fd)
+            sizes[status.st_dev, status.st_ino] = status.st_size
+    return sum(sizes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +114,29 @@ class _Entry:
     status: os.stat_result
 
 
-class _Comparison:
-    def __init__(self, old: int | None, new: int) -> None:
+class _Owners:
+    """Whether files of two trees belong to the same, as the containers of these trees see it."""
+
+    def __init__(self, old: MapPair, new: MapPair) -> None:
         self._old, self._new = old, new
+
+    def same(self, before: os.stat_result, now: os.stat_result) -> bool:
+        owner, earlier = (now.st_uid, now.st_gid), (before.st_uid, before.st_gid)
+        inside = _inside(owner, self._new)
+        if inside is None:
+            return owner == earlier
+        return inside == (_inside(earlier, self._old) or earlier)
+
+
+def _inside(owner: tuple[int, int], maps: MapPair) -> tuple[int, int] | None:
+    users, groups = maps
+    uid, gid = to_container(owner[0], users), to_container(owner[1], groups)
+    return None if uid is None or gid is None else (uid, gid)
+
+
+class _Comparison:
+    def __init__(self, old: int | None, new: int, owners: _Owners) -> None:
+        self._old, self._new, self._owners = old, new, owners
         self._found: dict[bytes, Change] = {}
         self._only_new: set[bytes] = set()
 
@@ -94,7 +168,7 @@ class _Comparison:
                 self._list(inner, ChangeKind.ADD, entry)
             elif os.path.samestat(earlier.status, entry.status):
                 continue
-            elif _differs(earlier, entry):
+            elif not self._owners.same(earlier.status, entry.status) or _differs(earlier, entry):
                 self._list(inner, ChangeKind.MODIFY, entry)
             if stat.S_ISDIR(entry.status.st_mode):
                 below.append(inner)
@@ -127,12 +201,7 @@ def _entries_of(directory: int) -> dict[bytes, _Entry]:
 
 def _differs(old: _Entry, new: _Entry) -> bool:
     before, now = old.status, new.status
-    if (before.st_mode, before.st_uid, before.st_gid, before.st_rdev) != (
-        now.st_mode,
-        now.st_uid,
-        now.st_gid,
-        now.st_rdev,
-    ):
+    if (before.st_mode, before.st_rdev) != (now.st_mode, now.st_rdev):
         return True
     if not stat.S_ISDIR(now.st_mode) and (
         before.st_size != now.st_size or not same_modification_time(before, now)

@@ -1,6 +1,7 @@
 """What an overlay layer does to the layers below, read from its own content alone.
 
-Used by: drivers.overlay.driver. Knows nothing of: how layers are found, mounts.
+Used by: drivers.overlay.driver. Knows nothing of: how layers are found, mounts. For an archive
+the merged view is asked where content is still in a layer below (metacopy, redirect).
 
 The rules are those of the Go tools (store-format 9.7), so the listing is the same: a whiteout is
 a removal; an opaque directory that a lower layer has is a removal, with what it holds now listed
@@ -11,9 +12,12 @@ through anything but directories.
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from drivers.linux.treewalk import walk
+from drivers.naive import TreeDifference
 from drivers.protocol import Change, ChangeKind
 from drivers.status import kind_letter, same_modification_time
 
@@ -31,16 +35,62 @@ class _Directory:
     lowers: tuple[bytes, ...]
 
 
+class OwnDifference(NamedTuple):
+    """What a layer's own content *diff* does to *lowers*, the contents below, uppermost first.
+
+    ``prefix`` is that of overlay's attributes; ``full`` compares the merged views.
+    """
+
+    diff: str
+    lowers: Sequence[str]
+    prefix: bytes
+    full: TreeDifference
+
+    def changes(self) -> list[Change]:
+        """Return it as a list, sorted by path."""
+        try:
+            return changes_of(self.diff, self.lowers, prefix=self.prefix)
+        except FullComparisonNeededError:
+            return self.full.changes()
+
+    def archive(self) -> Generator[bytes, None, None]:
+        """Yield it as a tar archive."""
+        from drivers.archive.pack import pack_tree
+        from drivers.archive.packoverlay import OverlayMarks
+
+        root = self._open()
+        try:
+            marks = OverlayMarks(self.prefix, self.lowers, self._open_merged)
+            yield from pack_tree(root, maps=self.full.maps, marks=marks)
+        finally:
+            os.close(root)
+
+    def size(self) -> int:
+        """Return how many bytes the layer's own files have, each inode once."""
+        root = self._open()
+        try:
+            files = (file.status for file in walk(root) if not stat.S_ISDIR(file.status.st_mode))
+            return sum({status.st_ino: status.st_size for status in files}.values())
+        finally:
+            os.close(root)
+
+    def _open(self) -> int:
+        return os.open(self.diff, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def _open_merged(self) -> int:
+        return self.full.open_tree(self.full.layer)
+
+
 def changes_of(diff: str, lowers: Sequence[str], *, prefix: bytes) -> list[Change]:
     """Return what the content *diff* does to the contents *lowers*, sorted by path.
 
     *prefix* is that of overlay's extended attributes.
     """
-    walk = _Walk(prefix)
+    found = _Walk(prefix)
     waiting = [_Directory(b"", os.fsencode(diff), tuple(map(os.fsencode, lowers)))]
     while waiting:
-        waiting += walk.directory(waiting.pop())
-    return walk.sorted_changes()
+        waiting += found.directory(waiting.pop())
+    return found.sorted_changes()
 
 
 class _Walk:

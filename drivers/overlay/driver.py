@@ -5,12 +5,12 @@ Opening it costs nothing: what mounts, probes or compares is imported when it is
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.errors import DriverNotSupportedError
-from drivers.idmap.maps import IDMap
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
 from drivers.overlay.layout import Layout
 from drivers.overlay.options import OverlayOptions, parse_options
@@ -27,6 +27,8 @@ from drivers.protocol import (
 )
 
 if TYPE_CHECKING:
+    from drivers.naive import TreeDifference
+    from drivers.overlay.diffing import OwnDifference
     from drivers.overlay.probe import Probe
     from drivers.overlay.views import Views
 
@@ -95,6 +97,13 @@ class OverlayDriver:
     def create_from_template(self, new: NewLayer, template: LayerID) -> None:
         """Make a layer with nothing of its own on top of *template*, as the Go tools do."""
         self.create(replace(new, parent=template))
+
+    def remap(self, layer: LayerID, old: MapPair, new: MapPair) -> None:
+        """Copy every file whose owner changes into the layer."""
+        from drivers.overlay.remapping import remap
+
+        view = self._views().open_writable(layer)
+        remap(view, self._layout.directory(layer), old, new)
 
     def stage(self, new: NewLayer) -> StagedLayer:
         """Prepare the content of a layer that :meth:`create` would make empty."""
@@ -199,20 +208,53 @@ class OverlayDriver:
 
         return own_part(self._layout.directory(layer), layer, "diff")
 
-    def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
+    def changes(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Sequence[Change]:
         """Read the layer's own content; where that does not tell all, compare merged views."""
-        from drivers.naive import compare_layers
-        from drivers.overlay.diffing import FullComparisonNeededError, changes_of
+        return self._difference(layer, parent, maps, parent_maps).changes()
+
+    def diff(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Generator[bytes, None, None]:
+        """The same as an archive."""
+        return self._difference(layer, parent, maps, parent_maps).archive()
+
+    def diff_size(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> int:
+        """The same as a size."""
+        return self._difference(layer, parent, maps, parent_maps).size()
+
+    def _difference(
+        self, layer: LayerID, parent: LayerID | None, maps: MapPair, parent_maps: MapPair
+    ) -> "OwnDifference | TreeDifference":
+        from drivers.naive import TreeDifference
+        from drivers.overlay.diffing import OwnDifference
+        from drivers.overlay.layout import older_contents
 
         directory = self._layout.directory(layer)
         chain = self._layout.chain(layer)
-        if parent == (chain[0].layer if chain else None):
-            lowers = self._views().assembly.lowers(layer, directory) if chain else ()
-            try:
-                return changes_of(self.diff_directory(layer), lowers, prefix=self._xattr_prefix())
-            except FullComparisonNeededError:
-                pass
-        return compare_layers(self.open_merged, layer, parent)
+        full = TreeDifference(self.open_merged, layer, parent, maps, parent_maps)
+        if parent != (chain[0].layer if chain else None) or older_contents(directory):
+            return full
+        lowers = self._views().assembly.lowers(layer, directory) if chain else ()
+        return OwnDifference(self.diff_directory(layer), lowers, self._xattr_prefix(), full)
 
     def open_merged(
         self,

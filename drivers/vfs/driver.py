@@ -5,8 +5,8 @@ Used by: drivers.registry. Knows nothing of: records, locks.
 
 import os
 import stat
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from drivers.errors import (
     DriverOptionError,
@@ -14,7 +14,7 @@ from drivers.errors import (
     LayerExistsError,
     UnsafeNameError,
 )
-from drivers.idmap.maps import to_host
+from drivers.idmap.maps import NO_MAPS, MapPair, to_host
 from drivers.ids import LayerID, is_path_component
 from drivers.protocol import (
     ApplyPlace,
@@ -28,6 +28,9 @@ from drivers.protocol import (
     Whiteouts,
 )
 from drivers.settings import boolean
+
+if TYPE_CHECKING:
+    from drivers.naive import TreeDifference
 
 _IGNORE: Final = "ignore_chown_errors"
 _STORES: Final = ("imagestore", "additionalimagestore")
@@ -62,6 +65,18 @@ class VfsDriver:
     def create_from_template(self, new: NewLayer, template: LayerID) -> None:
         """Copy the template."""
         self._create(new, template)
+
+    def remap(self, layer: LayerID, old: MapPair, new: MapPair) -> None:
+        """Change the owners of the layer's tree."""
+        from drivers.ownership import change_owners, translated
+
+        root = os.open(self._directory(layer), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            change_owners(root, old, new)
+            status = os.fstat(root)
+            os.fchown(root, *translated((status.st_uid, status.st_gid), old, new, b"."))
+        finally:
+            os.close(root)
 
     def _create(self, new: NewLayer, source: LayerID | None) -> None:
         from drivers.erase import erase_tree
@@ -167,12 +182,48 @@ class VfsDriver:
         """Return the layer's directory."""
         return self._directory(layer)
 
-    def changes(self, layer: LayerID, parent: LayerID | None) -> Sequence[Change]:
+    def changes(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Sequence[Change]:
         """Compare the two trees."""
-        from drivers.naive import compare_layers
+        return self._difference(layer, parent, maps, parent_maps).changes()
 
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        return compare_layers(lambda one: os.open(self._directory(one), flags), layer, parent)
+    def diff(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> Generator[bytes, None, None]:
+        """The same as an archive."""
+        return self._difference(layer, parent, maps, parent_maps).archive()
+
+    def diff_size(
+        self,
+        layer: LayerID,
+        parent: LayerID | None,
+        *,
+        maps: MapPair = NO_MAPS,
+        parent_maps: MapPair = NO_MAPS,
+    ) -> int:
+        """The same as a size."""
+        return self._difference(layer, parent, maps, parent_maps).size()
+
+    def _difference(
+        self, layer: LayerID, parent: LayerID | None, maps: MapPair, parent_maps: MapPair
+    ) -> "TreeDifference":
+        from drivers.naive import TreeDifference
+
+        def opened(one: LayerID) -> int:
+            return os.open(self._directory(one), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+        return TreeDifference(opened, layer, parent, maps, parent_maps)
 
     def open_merged(self, layer: LayerID) -> int:
         """Return a private read-only view of the layer's directory."""
