@@ -134,7 +134,7 @@ class LayerTable(Table[Layer]):
 
     def _index(self, field: str) -> Mapping[str, Sequence[Layer]]:
         found: defaultdict[str, list[Layer]] = defaultdict(list)
-        for layer in self.by_id.values():
+        for layer in self.records:
             if digest := getattr(layer, field):
                 found[digest].append(layer)
         return found
