@@ -200,12 +200,7 @@ class Driver(Protocol):
         """
         ...
 
-    def remap(
-        self,
-        layer: LayerID,
-        old: tuple[tuple[IDMap, ...], tuple[IDMap, ...]],
-        new: tuple[tuple[IDMap, ...], tuple[IDMap, ...]],
-    ) -> None:
+    def remap(self, layer: LayerID, old: MapPair, new: MapPair) -> None:
         """Change the owners of all files shown by *layer* from one pair of maps to another.
 
         A pair is the map of users and the map of groups; an empty map is the identity. Works on

@@ -14,7 +14,7 @@ from drivers.errors import (
     LayerExistsError,
     UnsafeNameError,
 )
-from drivers.idmap.maps import NO_MAPS, MapPair, to_host
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair, to_host
 from drivers.ids import LayerID, is_path_component
 from drivers.protocol import (
     ApplyPlace,
@@ -225,9 +225,16 @@ class VfsDriver:
 
         return TreeDifference(opened, layer, parent, maps, parent_maps)
 
-    def open_merged(self, layer: LayerID) -> int:
-        """Return a private read-only view of the layer's directory."""
+    def open_merged(
+        self,
+        layer: LayerID,
+        uid_map: tuple[IDMap, ...] = (),
+        gid_map: tuple[IDMap, ...] = (),
+    ) -> int:
+        """Return a private read-only view of the layer's directory; owners are as on disk."""
         from drivers.linux import mount
+
+        del uid_map, gid_map
 
         return mount.read_only_copy(self._directory(layer))
 

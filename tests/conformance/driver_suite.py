@@ -4,28 +4,38 @@ Used by: test_driver_overlay, test_driver_vfs. Also the edits that the compariso
 tools makes. Knows nothing of: how a driver stores a layer.
 """
 
+import io
 import os
 import socket
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from drivers.archive.apply import apply
+from drivers.archive.unpack import Unpacker, UnpackOptions
 from drivers.errors import (
     DriverOptionError,
+    IDMapError,
     LayerDirectoryError,
     LayerExistsError,
     UnsafeNameError,
 )
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
 from drivers.linux import mount, mountinfo
-from drivers.protocol import Driver, DriverOptions, MountRequest, NewLayer
+from drivers.protocol import ApplyPlace, Driver, DriverOptions, MountRequest, NewLayer
 from drivers.registry import open_driver
 from drivers.trash import TrashDirectory
+from tests.support import ociimage, process
 from tests.support.gotools import Roots
 
 BASE, CHILD, TOP = LayerID("b" * 64), LayerID("c" * 64), LayerID("d" * 64)
+NEXT = LayerID("e" * 64)
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+"""cap_net_raw=ep, as setcap(8) stores it."""
 
 
 def open_for(roots: Roots, name: str, *options: str, read_only: bool = False) -> Driver:
@@ -119,8 +129,59 @@ def edit_layer(driver: Driver, layer: LayerID, edit: Callable[[Path], object]) -
     driver.unmount(layer)
 
 
+def assert_nothing_is_left(driver: Driver) -> None:
+    """No place where things are made or erased has anything in it."""
+    for name in ("staging", "tempdirs"):
+        assert not os.path.exists(os.path.join(driver.home, name))
+
+
+def archive(*entries: ociimage.Entry) -> bytes:
+    """An uncompressed archive, as a layer comes from a registry."""
+    return ociimage.layer_tar(entries)
+
+
+def unpack(place: ApplyPlace, content: bytes) -> None:
+    """Unpack an archive in the place that a driver gave."""
+    options = UnpackOptions(xattr_prefix=place.xattr_prefix)
+    with Unpacker(place.root, whiteouts=place.whiteouts, options=options) as sink:
+        apply(io.BytesIO(content), sink, io.BytesIO())
+
+
+def show(driver: Driver, layer: LayerID) -> dict[str, str]:
+    """The files of the merged view, with their content."""
+    fd = driver.open_merged(layer)
+    try:
+        return {
+            os.path.relpath(os.path.join(where, name), f"/proc/self/fd/{fd}"): Path(
+                where, name
+            ).read_text()
+            for where, _, names in os.walk(f"/proc/self/fd/{fd}")
+            for name in names
+            if Path(where, name).is_file()
+        }
+    finally:
+        os.close(fd)
+
+
+NEW = archive(
+    ociimage.Entry("dir"),
+    ociimage.Entry("dir/file", b"from the archive"),
+    ociimage.Entry(".wh.other", b""),
+    ociimage.Entry("replaced"),
+    ociimage.Entry("replaced/.wh..wh..opq", b""),
+    ociimage.Entry("replaced/new", b"new"),
+)
+"""A layer on top of what :func:`fill` makes: it adds, removes and replaces."""
+
+UPPER_IDS: MapPair = ((IDMap(0, 100_000, 3000),), (IDMap(0, 200_000, 3000),))
+OTHER_IDS: MapPair = ((IDMap(0, 500_000, 2000),), (IDMap(0, 600_000, 2000),))
+
+
 class DriverSuite:
-    """Subclass it and give a fixture ``driver`` with the roots of the test."""
+    """Subclass it and give a fixture ``driver`` that works on the roots of the test.
+
+    A driver that needs a file system of its own overrides the fixture ``roots`` as well.
+    """
 
     def chain(self, driver: Driver) -> None:
         """A base layer with content, a child that changes a little, a writable top."""
@@ -266,6 +327,171 @@ class DriverSuite:
         assert (b"/dir/file", "MODIFY", "f") in found
         assert (b"/link", "DELETE", "l") in found
         assert all(path in (b"/dir", b"/dir/file", b"/link") for path, _, _ in found)
+
+    def test_a_staged_layer_is_there_at_once_when_it_is_committed(self, driver: Driver) -> None:
+        self.chain(driver)
+        staged = driver.stage(NewLayer(id=NEXT, parent=CHILD))
+        unpack(staged.place, NEW)
+        assert not driver.exists(NEXT)
+        assert set(driver.list_layers()) == {BASE, CHILD, TOP}
+        staged.commit()
+        shown = show(driver, NEXT)
+        assert shown["dir/file"] == "from the archive"
+        assert shown["dir/sub/file"] == "dir/sub/file"
+        assert shown["replaced/new"] == "new"
+        assert not {"other", "replaced/old"} & set(shown)
+        assert show(driver, CHILD)["dir/file"] == "child"
+        staged.discard()
+        assert driver.exists(NEXT)
+        assert_nothing_is_left(driver)
+
+    def test_a_staged_base_layer_has_the_mode_of_an_empty_one(self, driver: Driver) -> None:
+        staged = driver.stage(NewLayer(id=BASE))
+        unpack(staged.place, archive(ociimage.Entry("file", b"x")))
+        staged.commit()
+        assert stat.S_IMODE(os.stat(driver.diff_directory(BASE)).st_mode) == 0o555
+        assert show(driver, BASE) == {"file": "x"}
+
+    def test_what_is_discarded_was_never_there(self, driver: Driver) -> None:
+        self.chain(driver)
+        before = show(driver, CHILD)
+        staged = driver.stage(NewLayer(id=NEXT, parent=CHILD))
+        unpack(staged.place, NEW)
+        staged.discard()
+        staged.discard()
+        assert not driver.exists(NEXT)
+        assert show(driver, CHILD) == before
+        assert_nothing_is_left(driver)
+
+    def test_a_staged_layer_whose_id_was_taken_meanwhile_is_refused(self, driver: Driver) -> None:
+        staged = driver.stage(NewLayer(id=BASE))
+        unpack(staged.place, archive(ociimage.Entry("file", b"staged")))
+        driver.create(NewLayer(id=BASE))
+        with pytest.raises(LayerExistsError):
+            staged.commit()
+        staged.discard()
+        assert show(driver, BASE) == {}
+        assert_nothing_is_left(driver)
+
+    def test_staging_on_a_missing_parent_names_it_and_leaves_nothing(self, driver: Driver) -> None:
+        with pytest.raises(LayerDirectoryError) as caught:
+            driver.stage(NewLayer(id=CHILD, parent=BASE))
+        assert caught.value.layer == BASE
+        assert_nothing_is_left(driver)
+
+    def test_cleanup_leaves_alone_what_is_being_staged(self, driver: Driver, roots: Roots) -> None:
+        staged = driver.stage(NewLayer(id=BASE))
+        unpack(staged.place, archive(ociimage.Entry("file", b"x")))
+        open_for(roots, driver.name).cleanup()
+        staged.commit()
+        assert show(driver, BASE) == {"file": "x"}
+
+    def test_cleanup_erases_what_a_dead_process_staged(self, driver: Driver, roots: Roots) -> None:
+        driver.create(NewLayer(id=BASE))
+        code = (
+            "import os, sys; from drivers.registry import open_driver;"
+            "from drivers.protocol import DriverOptions, NewLayer; from drivers.ids import LayerID;"
+            "driver = open_driver(DriverOptions(graph_root=sys.argv[1], run_root=sys.argv[2],"
+            " name=sys.argv[3]));"
+            "staged = driver.stage(NewLayer(id=LayerID('e' * 64), parent=LayerID('b' * 64)));"
+            "os.mkdir('left', dir_fd=staged.place.root); os._exit(0)"
+        )
+        process.run(
+            [sys.executable, "-c", code, str(roots.graph), str(roots.run), driver.name], timeout=30
+        )
+        assert list(roots.graph.rglob("left"))
+        driver.cleanup()
+        assert not list(roots.graph.rglob("left"))
+        assert_nothing_is_left(driver)
+        assert list(driver.list_layers()) == [BASE]
+
+    def test_an_archive_is_applied_to_an_existing_layer(self, driver: Driver) -> None:
+        self.chain(driver)
+        place = driver.open_apply(TOP, CHILD)
+        unpack(place, NEW)
+        os.close(place.root)
+        shown = show(driver, TOP)
+        assert shown["dir/file"] == "from the archive"
+        assert not {"other", "replaced/old"} & set(shown)
+
+    def test_a_layer_from_a_template_shows_what_the_template_shows(self, driver: Driver) -> None:
+        self.chain(driver)
+        driver.create_from_template(NewLayer(id=NEXT, parent=BASE), CHILD)
+        assert show(driver, NEXT) == show(driver, CHILD)
+        place = driver.open_apply(NEXT, BASE)
+        unpack(place, NEW)
+        os.close(place.root)
+        shown = show(driver, NEXT)
+        assert shown["dir/file"] == "from the archive"
+        assert not {"other", "replaced/old"} & set(shown)
+        assert show(driver, CHILD)["replaced/old"] == "old"
+
+    def test_all_owners_change_and_nothing_else(self, driver: Driver) -> None:
+        self.chain(driver)
+        root = Path(driver.mount(MountRequest(layer=CHILD)))
+        os.setxattr(root / "other", "security.capability", CAPABILITY)
+        driver.unmount(CHILD)
+        driver.create_from_template(NewLayer(id=NEXT, parent=BASE), CHILD)
+        driver.remap(NEXT, NO_MAPS, UPPER_IDS)
+        fd = driver.open_merged(NEXT)
+        view = Path(f"/proc/self/fd/{fd}")
+        owners = {name: os.lstat(view / name)[4:6] for name in ("file", "dir/file", "link", "null")}
+        assert owners.pop("dir/file") == (101_000, 201_000)
+        assert set(owners.values()) == {(100_000, 200_000)}
+        assert (view / "file").samefile(view / "hard")
+        assert os.stat(view / "file").st_nlink == 2
+        assert os.stat(view / "setuid").st_mode & 0o7777 == 0o4755
+        assert os.getxattr(view / "other", "security.capability") == CAPABILITY
+        assert os.getxattr(view / "other", "user.kept") == b"1"
+        os.close(fd)
+        assert show(driver, NEXT) == show(driver, CHILD)
+        assert os.lstat(Path(driver.diff_directory(BASE), "file")).st_uid == 0
+
+    def test_owners_go_from_one_map_to_another(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        edit_layer(driver, BASE, lambda root: os.chown(root / "other", 2500, 0))
+        driver.create_from_template(NewLayer(id=CHILD), BASE)
+        driver.remap(CHILD, NO_MAPS, UPPER_IDS)
+        driver.create_from_template(NewLayer(id=TOP), CHILD)
+        driver.remap(TOP, UPPER_IDS, OTHER_IDS)
+        driver.remap(TOP, OTHER_IDS, OTHER_IDS)
+        fd = driver.open_merged(TOP)
+        assert os.stat("dir/file", dir_fd=fd)[4:6] == (501_000, 601_000)
+        assert os.stat("other", dir_fd=fd)[4:6] == (65534, 600_000)  # no range has it any more
+        os.close(fd)
+        assert show(driver, TOP) == show(driver, BASE)
+
+    def test_an_owner_of_nobody_stops_a_change_of_owners(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        with pytest.raises(IDMapError, match="dir/file"):
+            driver.remap(BASE, OTHER_IDS, NO_MAPS)
+
+    def test_files_are_read_by_the_names_of_the_archive(self, driver: Driver) -> None:
+        self.chain(driver)
+        content = driver.open_content(CHILD)
+        for name, data in ((b"dir/file", b"child"), (b"./other", b"other"), (b"/file", b"file")):
+            fd = content.open(name)
+            assert os.read(fd, 100) == data
+            os.close(fd)
+        for name in (b"missing", b"dir", b"fifo", b"link", b"dir/file/x", b"null", b"", b"../.."):
+            with pytest.raises(OSError):
+                os.close(content.open(name))
+        content.close()
+
+    def test_names_and_links_in_a_layer_lead_nowhere_else(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        outside = Path(driver.home).parent / "secret"
+        outside.write_text("secret")
+        edit_layer(driver, BASE, lambda root: (root / "out").symlink_to(outside.parent))
+        edit_layer(driver, BASE, lambda root: (root / "up").symlink_to("../../../../.."))
+        content = driver.open_content(BASE)
+        climbing = b"../" * 20 + os.fsencode(outside)
+        for name in (b"out/secret", b"up" + os.fsencode(outside), climbing, os.fsencode(outside)):
+            with pytest.raises(OSError):
+                os.close(content.open(name))
+        content.close()
 
     def test_an_unknown_option_is_refused_by_name(self, roots: Roots, driver: Driver) -> None:
         with pytest.raises(DriverOptionError, match="nonsense"):
