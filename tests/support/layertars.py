@@ -29,6 +29,7 @@ TOP = layer_tar(
     [
         Entry("etc"),
         Entry("etc/.wh.motd", b""),
+        Entry("usr"),
         Entry("usr/old"),
         Entry("usr/old/.wh..wh..opq", b""),
         Entry("usr/old/new", b"new\n" * 999),
