@@ -107,11 +107,10 @@ class OverlayDriver:
 
     def stage(self, new: NewLayer) -> StagedLayer:
         """Prepare the content of a layer that :meth:`create` would make empty."""
-        from drivers.overlay import creation, staging
+        from drivers.overlay import creation
+        from drivers.staged import StagedContent
 
         self._check_writing(new)
-        home = creation.home_of(self._layout, new)
-        staging.prune(home)
 
         def prepare(path: str) -> ApplyPlace:
             creation.make_content(self._layout, new, path)
@@ -120,7 +119,8 @@ class OverlayDriver:
         def finish(path: str) -> None:
             creation.create(self._layout, new, sync=self._where.sync, content=path)
 
-        return staging.StagedDirectory(home, prepare, finish)
+        root = os.path.join(creation.home_of(self._layout, new), "tempdirs")
+        return StagedContent(root, prepare, finish)
 
     def _place(self, path: str) -> ApplyPlace:
         return ApplyPlace(
@@ -281,9 +281,10 @@ class OverlayDriver:
 
     def cleanup(self) -> None:
         """Erase dead stagings; undo the mount of the home on itself unless someone is staging."""
-        from drivers.overlay import mounting, staging
+        from drivers.overlay import mounting, shifting, staging
 
         idle = [staging.prune(home) for home in self._layout.own_homes]
+        shifting.prune(self._run_home)
         if all(idle) and not self._options.skip_mount_home:
             mounting.unmount(self.home)
 

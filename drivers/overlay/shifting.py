@@ -11,12 +11,14 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from drivers.idmap.maps import IDMap
 from drivers.linux import mount, userns
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.mounting import unmount
+
+_PRIVATE: Final = "mapped-"
 
 
 class Shift(NamedTuple):
@@ -71,6 +73,19 @@ def detach(place: str) -> None:
             os.rmdir(os.path.join(place, name))
     with contextlib.suppress(OSError):
         os.rmdir(place)
+
+
+def private_place(run_home: str) -> str:
+    """Return a name for copies that belong to no layer's directory."""
+    return os.path.join(run_home, f"{_PRIVATE}{os.urandom(8).hex()}")
+
+
+def prune(run_home: str) -> None:
+    """Take away the copies that a crash left in private places; those in use are only detached."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(run_home):
+            if name.startswith(_PRIVATE):
+                detach(os.path.join(run_home, name))
 
 
 @contextlib.contextmanager

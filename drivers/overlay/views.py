@@ -96,7 +96,7 @@ class Views:
         except MountFailedError as refused:
             if refused.errno != EINVAL:
                 raise
-        place = os.path.join(self._run_home, f"mapped-{os.urandom(8).hex()}")
+        place = shifting.private_place(self._run_home)
         return opened(shifting.attached(overlay, shift, place))
 
     def unmount(self, layer: LayerID) -> None:

@@ -107,7 +107,7 @@ class VfsDriver:
 
     def stage(self, new: NewLayer) -> StagedLayer:
         """Copy the parent into a place of its own."""
-        from drivers.vfs.staging import StagedTree
+        from drivers.staged import StagedContent
 
         path = self._new_directory(new)
         parent = None if new.parent is None else self._directory(new.parent)
@@ -120,7 +120,7 @@ class VfsDriver:
             os.rename(content, path)
             self._sync_names(path)
 
-        return StagedTree(tempdirs, lambda content: self._stage(content, parent, new), finish)
+        return StagedContent(tempdirs, lambda content: self._stage(content, parent, new), finish)
 
     def _stage(self, path: str, parent: str | None, new: NewLayer) -> ApplyPlace:
         os.mkdir(path, 0o700)

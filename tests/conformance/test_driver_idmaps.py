@@ -11,7 +11,7 @@ from drivers.idmap.maps import IDMap
 from drivers.linux import mount, mountinfo, userns
 from drivers.protocol import Driver, IDShift, MountRequest, NewLayer
 from drivers.trash import TrashDirectory
-from tests.conformance.driver_suite import BASE, CHILD, TOP, edit_layer, fill, open_for
+from tests.conformance.driver_suite import BASE, CHILD, TOP, edit_layer, fill, mounts_of, open_for
 from tests.support import ociimage, smallstore
 from tests.support.gotools import GoTools, Roots
 
@@ -146,9 +146,9 @@ class TestView:
     def test_a_private_view_has_the_same_owners_and_shows_nothing(
         self, driver: Driver, roots: Roots
     ) -> None:
-        before = mountinfo.read()
+        before = mounts_of(roots)
         fd = driver.open_merged(TOP, USERS, GROUPS)
-        assert mountinfo.read() == before
+        assert mounts_of(roots) == before
         assert list(owners(f"/proc/self/fd/{fd}", "file", "dir/file")) == [
             (300_000, 400_000),
             (301_000, 401_000),

@@ -1,7 +1,9 @@
-"""The tree of a layer that does not exist yet: HOME/tempdirs/temp-dir-X/N-addition.
+"""The content of a layer that does not exist yet: HOME/tempdirs/temp-dir-X/N-addition.
 
-Used by: drivers.vfs.driver. Knows nothing of: archives, records.
-What a dead process left there is erased with the trash beside it (drivers.trash).
+Used by: the drivers. Knows nothing of: archives, records, what becomes of the content.
+
+What a dead process left there is erased with the trash beside it (drivers.trash), by the next who
+writes. Overlay's HOME/staging would not do: release 1.43 of the Go tools empties it at will.
 """
 
 import os
@@ -11,7 +13,7 @@ from drivers.protocol import ApplyPlace
 from drivers.trash import TrashDirectory
 
 
-class StagedTree:
+class StagedContent:
     """A drivers.protocol.StagedLayer; *finish* makes a layer out of the directory it is given."""
 
     def __init__(
