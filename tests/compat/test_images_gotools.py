@@ -1,4 +1,4 @@
-"""Images: what we write and what the Go tools write is the same, and each uses what the other made."""
+"""Images: we and the Go tools write the same, and each uses what the other made."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ def theirs(roots: Roots, go: GoTools) -> GoTools:
 
 
 def made(text: str) -> str:
-    return text.split()[0]
+    return text.split(maxsplit=1)[0]
 
 
 def words(text: str) -> list[str]:
