@@ -91,9 +91,9 @@ class Links:
         return self._first.get((found.status.st_dev, found.status.st_ino))
 
     def remember(self, found: Found) -> None:
-        """The file is in the archive now."""
+        """The file is in the archive now, under its first name if it was not before."""
         if found.status.st_nlink > 1:
-            self._first[found.status.st_dev, found.status.st_ino] = found.path
+            self._first.setdefault((found.status.st_dev, found.status.st_ino), found.path)
 
 
 def describe(
