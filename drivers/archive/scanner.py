@@ -122,7 +122,7 @@ class Frames:
 
     def next(self) -> tuple[Entry, int] | None:
         """The next entry and the size that its header has; None at the end of the archive."""
-        offset = self._stream.offset
+        offset = self._stream.offset + self._padding
         try:
             return self._next()
         except BadHeaderError as error:
@@ -138,12 +138,14 @@ class Frames:
             if found.size < 0:
                 raise BadHeaderError("the size is negative")
             if found.type == GLOBAL:
-                extension.refuse_if_any()
+                if extension.seen:
+                    raise BadHeaderError("a global header, no entry, follows an extended header")
                 pax.records(self._extended(found))
                 return Entry(found.name, GLOBAL), 0
             if not extension.add(found, self._extended):
                 return self._entry(found, extension)
-        extension.refuse_if_any()
+        if extension.seen:
+            raise ArchiveError("unexpected EOF: no entry follows an extended header")
         return None
 
     def _entry(self, found: Header, extension: _Extension) -> tuple[Entry, int]:
@@ -196,12 +198,12 @@ class Frames:
 
 
 class _Extension:
-    """What extended headers say about the entry that follows them."""
+    """What extended headers, if any was ``seen``, say about the entry that follows them."""
 
     def __init__(self) -> None:
         self._records: dict[bytes, bytes] = {}
         self._name = self._linkname = b""
-        self._seen = False
+        self.seen = False
 
     def add(self, found: Header, read: Callable[[Header], bytes]) -> bool:
         """Take *found*, whose data *read* gives; False if it is no extended header."""
@@ -213,13 +215,8 @@ class _Extension:
             self._linkname = read(found).partition(b"\0")[0]
         else:
             return False
-        self._seen = True
+        self.seen = True
         return True
-
-    def refuse_if_any(self) -> None:
-        """To be called where no entry follows."""
-        if self._seen:
-            raise BadHeaderError("no entry follows an extended header")
 
     def applied_to(self, found: Header) -> Entry:
         """The entry of *found*, a GNU name before that of a record before its own."""
