@@ -22,6 +22,7 @@ from backend.errors import ReadOnlyStoreError, UnknownObjectError
 from drivers.errors import StorageError
 from fusefs.errnos import errno_of
 from fusefs.nodes.base import Caller, RefusedError
+from fusefs.stalewalks import StaleWalks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Boundary:
     def __init__(self, refusals: Refusals, *, read_only: bool) -> None:
         self._refusals = refusals
         self.read_only = read_only
+        self.stale_walks = StaleWalks()
         self.requests: Counter[str] = Counter()
         """Requests by kind since the mount began."""
 
@@ -145,7 +147,11 @@ def _answer(
 ) -> int:
     """Ask the boundary; a failure in telling about a failure must not end the mount either."""
     try:
-        return self.boundary.answer(operation, self.where(args, by_handle=by_handle), failure)
+        boundary, where = self.boundary, self.where(args, by_handle=by_handle)
+        number = boundary.answer(operation, where, failure)
+        if number == errno.ESTALE and where.caller is not None and not by_handle:
+            return boundary.stale_walks.errno(where.caller, where.ino)
+        return number
     except Exception as second:  # noqa: BLE001 - see above
         log.error("%s: %s, then %s", operation, _summary(failure), _summary(second))  # noqa: TRY400 - one line
         return errno.EIO

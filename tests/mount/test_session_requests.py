@@ -195,3 +195,23 @@ def test_others_enter_only_where_it_is_allowed_and_modes_bind_them_all_the_same(
     assert (open_to_all.returncode == 0) is seen, open_to_all.stderr
     assert closed.returncode != 0
     assert "Permission denied" in closed.stderr
+
+
+def test_what_is_deleted_under_both_walks_of_a_path_is_missing_and_never_stale(
+    tree: Served,
+) -> None:
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            (tree.where / "fleeting" / "it" / "info").read_bytes()
+        with pytest.raises(FileNotFoundError):
+            (tree.where / "fleeting" / "it" / "info").stat()
+
+
+def test_who_holds_a_directory_that_was_deleted_is_told_so_each_time(tree: Served) -> None:
+    held = os.open(tree.where / "fleeting" / "it", os.O_PATH)
+    try:
+        for _ in range(3):
+            with pytest.raises(OSError, match="Stale file handle"):
+                os.stat("info", dir_fd=held)
+    finally:
+        os.close(held)

@@ -9,6 +9,7 @@ MNT [SETTING...]`` serves; a line ``ready`` on standard output says that it does
     /box/           a directory that can be changed; on a thread, as if it were on a disk
     /events         grows by a line whenever something is made in box; poll(2) works
     /fail/NAME      a file whose open raises what NAME says
+    /fleeting/it/   another one at each look, and deleted before anyone gets further
     /private/       mode 0700
     /statistics     what the tables of the serving process hold
 
@@ -166,6 +167,23 @@ class Private(Fixed):
         return Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o700, nlink=2)
 
 
+class Fleeting(Fixed):
+    """What it holds is replaced all the time."""
+
+    def child(self, name: bytes) -> Node:
+        if name != b"it":
+            return super().child(name)
+        self._made = getattr(self, "_made", 0) + 1
+        return Deleted(node_ino("test", "fleeting", str(self._made)), {}, self._faults)
+
+
+class Deleted(Fixed):
+    """Whoever looks into it comes too late."""
+
+    def child(self, name: bytes) -> Node:
+        raise OSError(errno.ESTALE, "it was deleted", os.fsdecode(name))
+
+
 class Box(Fixed):
     """Answers on a thread; what it holds can be changed."""
 
@@ -286,6 +304,7 @@ def tree(faults: Faults, statistics: Callable[[], bytes] = bytes) -> tuple[Direc
             b"fail": Fixed(
                 node_ino("test", "fail"), {name: Failing(name) for name in FAILURES}, Faults()
             ),
+            b"fleeting": Fleeting(node_ino("test", "fleeting"), {}, Faults()),
             b"private": Private(node_ino("test", "private"), {b"inside": events}, Faults()),
             b"statistics": Changing("statistics", statistics, Faults()),
         },
