@@ -18,6 +18,7 @@ from drivers.protocol import (
     ApplyPlace,
     Change,
     ContentReader,
+    DedupMethod,
     DriverOptions,
     MountRequest,
     NewLayer,
@@ -278,6 +279,12 @@ class OverlayDriver:
         from drivers.linux import mount
 
         return mount.read_only_copy(self.diff_directory(layer))
+
+    def dedup(self, layers: Sequence[LayerID], method: DedupMethod) -> int:
+        """Let equal files of the layers' own contents share their blocks."""
+        from drivers.dedup import share_equal_files
+
+        return share_equal_files([self.diff_directory(layer) for layer in layers], method)
 
     def cleanup(self) -> None:
         """Erase dead stagings; undo the mount of the home on itself unless someone is staging."""

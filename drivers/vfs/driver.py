@@ -20,6 +20,7 @@ from drivers.protocol import (
     ApplyPlace,
     Change,
     ContentReader,
+    DedupMethod,
     DriverOptions,
     MountRequest,
     NewLayer,
@@ -247,6 +248,12 @@ class VfsDriver:
     def open_diff(self, layer: LayerID) -> int | None:  # noqa: ARG002 - the protocol's argument
         """A vfs layer has no content of its own."""
         return None
+
+    def dedup(self, layers: Sequence[LayerID], method: DedupMethod) -> int:
+        """Let equal files of the layers share their blocks."""
+        from drivers.dedup import share_equal_files
+
+        return share_equal_files([self._directory(layer) for layer in layers], method)
 
     def cleanup(self) -> None:
         """Erase what dead processes staged."""

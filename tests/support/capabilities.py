@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.support import mounttable, rootless
+from tests.support import btrfs, mounttable, rootless
 
 GO_TOOLS = ("containers-storage", "podman", "buildah", "skopeo")
 
@@ -71,6 +71,7 @@ PROBES: Mapping[str, Callable[[], str]] = {
     "rootless": _rootless,
     "gotools": _gotools,
     "debian_image": _debian_image,
+    "btrfs": btrfs.missing,
 }
 
 
