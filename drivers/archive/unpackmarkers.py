@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import Final, Protocol
 
 from drivers.archive.entry import Entry
@@ -101,8 +102,8 @@ class _Removed:
     """Markers remove from the root, which is a copy of the layers below.
 
     An opaque marker leaves what this archive has unpacked so far, and the directories that lead
-    to it. Paths are compared as they are written, not by where links lead. A directory that was
-    cleared once has nothing of the layers below any more.
+    to it; it says nothing of what a link leads to. Paths are compared as they are written. A
+    directory that was cleared once has nothing of the layers below any more.
     """
 
     dot_is_entry = True
@@ -118,9 +119,10 @@ class _Removed:
             return True
         if not is_marker(base):
             return False
-        self._places.find_or_make(parent)
         if base == OPAQUE:
-            self._clear_directory(parent)
+            if not self._places.is_link(parent):
+                self._places.find_or_make(parent)
+                self._clear_directory(parent)
         else:
             self._remove(parent, _checked_name(base, entry))
         return True
@@ -138,7 +140,10 @@ class _Removed:
 
     def _remove(self, parent: bytes, name: bytes) -> None:
         self._replaced(_joined(parent, name))
-        self._places.erase(parent, name)
+        if not self._places.is_link(parent):
+            self._places.find_or_make(parent)
+        with suppress(FileNotFoundError):  # a link to nowhere: nothing is there to be removed
+            self._places.erase(parent, name)
 
     def _replaced(self, path: bytes) -> None:
         if path in self._own:  # a link may come here: what was known below it says nothing then

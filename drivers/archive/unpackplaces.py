@@ -69,6 +69,15 @@ class Places:
         if len(self._kept) > _KEPT:
             os.close(self._kept.popitem(last=False)[1])
 
+    def is_link(self, path: bytes) -> bool:
+        """Whether *path* itself is a symbolic link, to wherever."""
+        parent, name = split(path)
+        try:
+            status = os.stat(name, dir_fd=self.find(parent), follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISLNK(status.st_mode)
+
     def erase(self, parent: bytes, name: bytes) -> None:
         """Remove *name*, with all that is in it, from the directory *parent*."""
         directory = self.find(parent)

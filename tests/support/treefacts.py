@@ -48,6 +48,11 @@ def of(root: str | os.PathLike[str], *, timeout: float = 100) -> Tree:
     return tree
 
 
+def here(root: str | os.PathLike[str]) -> Tree:
+    """The same without a child process: for directories that no daemon of a test serves."""
+    return _walk(os.fsencode(root))
+
+
 def differences(ours: Tree, theirs: Tree, limit: int = 20) -> Sequence[str]:
     """What is not equal, in words; empty if the trees are the same."""
     return [text for _, text in zip(range(limit), _differences(ours, theirs), strict=False)]
