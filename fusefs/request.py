@@ -149,9 +149,8 @@ def _answer(
     try:
         boundary, where = self.boundary, self.where(args, by_handle=by_handle)
         number = boundary.answer(operation, where, failure)
-        if number == errno.ESTALE and where.caller is not None and not by_handle:
-            return boundary.stale_walks.errno(where.caller, where.ino)
-        return number
+        caller = None if by_handle or number != errno.ESTALE else where.caller
+        return boundary.stale_walks.errno(caller, where.ino) if caller else number
     except Exception as second:  # noqa: BLE001 - see above
         log.error("%s: %s, then %s", operation, _summary(failure), _summary(second))  # noqa: TRY400 - one line
         return errno.EIO
