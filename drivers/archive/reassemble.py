@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import BinaryIO, Final
 
 from fastcrc import crc64
@@ -22,7 +22,9 @@ _CRC_OF_NOTHING: Final = 0
 """Recorded for links and directories whose header has a size although no payload follows."""
 
 
-def reassemble(tar_split: BinaryIO, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
+def reassemble(
+    tar_split: BinaryIO, open_file: Callable[[bytes], int]
+) -> Generator[bytes, None, None]:
     """The plain tar, bit for bit, in pieces of at most about 1 MiB.
 
     *tar_split* is the gzip file that ``apply`` wrote. *open_file* gets a name as the archive has

@@ -182,8 +182,8 @@ def _entry(value: Any) -> Segment | File:
 
 def _file(value: dict[str, Any]) -> File:
     raw = binascii.a2b_base64(value.get("name_raw") or "", strict_mode=True)
-    size = value.get("size", 0)
-    if not isinstance(size, int) or size < 0:
-        raise ValueError(f"{size!r} is no size")
+    name, size = value.get("name", ""), value.get("size", 0)
+    if not isinstance(name, str) or not isinstance(size, int) or size < 0:
+        raise ValueError(f"{name!r} is no name or {size!r} is no size")
     checksum = binascii.a2b_base64(value.get("payload") or "", strict_mode=True)
-    return File(raw or value.get("name", "").encode(), size, int.from_bytes(checksum, "big"))
+    return File(raw or name.encode(), size, int.from_bytes(checksum, "big"))
