@@ -3,6 +3,7 @@
 Used by: conformance tests of unpacking, and of whatever takes an archive.
 """
 
+import struct
 from collections.abc import Sequence
 
 from tests.support.hostile import (
@@ -30,6 +31,11 @@ _LOWER = (
     Member(b"pipe", FIFO),
 )
 """What most upper layers are put on: it has links that lead out."""
+_ACCESS_LIST = struct.pack(
+    "<I" + 5 * "HHI", 2, *(1, 7, 2**32 - 1), *(2, 6, 5), *(4, 5, 2**32 - 1), *(16, 7, 2**32 - 1),
+    *(32, 0, 2**32 - 1),
+)  # fmt: skip
+"""rwx for the owner, rw for user 5, r-x for the group, nothing for others."""
 
 
 def _dir(name: bytes, mode: int = 0o755) -> Member:
@@ -306,6 +312,15 @@ XATTRS: Sequence[Case] = (
                     )
                 },
             )
+        ],
+    ),
+    Case(
+        "access lists",
+        [
+            Member(b"d", DIR, pax={b"SCHILY.xattr.system.posix_acl_default": _ACCESS_LIST}),
+            Member(b"d/f", mode=0o640),
+            _dir(b"d/sub", 0o2711),
+            Member(b"g", pax={b"SCHILY.xattr.system.posix_acl_access": _ACCESS_LIST}),
         ],
     ),
     Case(
