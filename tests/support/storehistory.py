@@ -4,13 +4,17 @@ Used by: tests of what a stop leaves. ``python -m tests.support.storehistory BAS
 exits with 9 where it was stopped and with 0 if it came to its end.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from backend import Store, StoreOptions, open_store
+from tests.support.layertars import BASE
+from tests.support.ociimage import Entry, layer_tar
 
+MORE = layer_tar([Entry("more", b"more")])
 CHANGES = ("rename", "mkdir", "symlink", "unlink", "rmdir")
 """What the kernel makes visible to others at once, and what a stop may fall between."""
 
@@ -33,6 +37,9 @@ def everything(store: Store) -> None:
     """Every verb that takes several steps."""
     store.containers.create(names=["c"], image="i", big_data=[("d", b"1")])
     store.layers.create(names=["more"], big_data=[("k", b"v")])
+    store.layers.put(io.BytesIO(BASE), names=["put"], parent="top", big_data=[("k", b"v")])
+    store.layers.apply_diff("put", io.BytesIO(MORE))
+    store.layers.delete("put")
     store.images.create(names=["j"], layer="base", big_data=[("manifest", b"{}", None)])
     store.images.set_names("j", ["jj"])
     store.containers.delete("c")
@@ -40,7 +47,7 @@ def everything(store: Store) -> None:
     store.layers.delete("more")
 
 
-def _die_at(stop: int) -> None:
+def die_at(stop: int) -> None:
     """Let the process end, as if killed, instead of making change number *stop*."""
     done = 0
 
@@ -61,5 +68,5 @@ def _die_at(stop: int) -> None:
 if __name__ == "__main__":
     with open_store(options(sys.argv[1], sys.argv[2])) as opened:
         make(opened)
-        _die_at(int(sys.argv[3]))
+        die_at(int(sys.argv[3]))
         everything(opened)
