@@ -140,8 +140,7 @@ class Frames:
             if found.type == GLOBAL:
                 if extension.seen:
                     raise BadHeaderError("a global header, no entry, follows an extended header")
-                pax.records(self._extended(found))
-                return Entry(found.name, GLOBAL), 0
+                return _global(found, self._extended(found)), 0
             if not extension.add(found, self._extended):
                 return self._entry(found, extension)
         if extension.seen:
@@ -241,6 +240,13 @@ class _Extension:
             found.device,
         )
         return _with_records(entry, records) if records else entry
+
+
+def _global(found: Header, data: bytes) -> Entry:
+    """The entry of a global header, which has the name that its records give to others."""
+    records = {key: value for key, value in pax.records(data).items() if value}
+    _with_records(Entry(found.name, GLOBAL), records)
+    return Entry(records.get(b"path") or found.name, GLOBAL)
 
 
 def _type(typeflag: bytes, name: bytes) -> bytes:

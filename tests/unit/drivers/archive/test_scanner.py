@@ -188,10 +188,11 @@ def test_the_last_extended_header_counts_alone() -> None:
 
 
 def test_global_headers_are_entries_that_change_nothing() -> None:
-    data = extended(record(b"path", b"evil"), type=b"g") + file(b"f", b"x") + END
-    first, second = entries(data)
-    assert first == Entry(b"pax", scanner.GLOBAL)
-    assert (second.name, second.size) == (b"f", 1)
+    data = extended(record(b"path", b"evil"), record(b"uid", b"5"), type=b"g") + file(b"f", b"x")
+    first, second = entries(data + END)
+    assert first == Entry(b"evil", scanner.GLOBAL)
+    assert (second.name, second.size, second.uid) == (b"f", 1, 0)
+    assert "no number" in refusal(extended(record(b"uid", b"x"), type=b"g") + END)
 
 
 def test_numbers_may_be_base_256_and_times_negative() -> None:
