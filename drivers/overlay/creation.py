@@ -39,8 +39,8 @@ def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> N
             make_content(layout, new, os.path.join(directory, "diff"))
         os.symlink(f"../{new.id}/diff", os.path.join(home, "l", short))
         if sync:
-            atomicfile.sync_directory(os.path.join(home, "l"))
-            atomicfile.sync_directory(home)
+            for changed in (directory, os.path.join(home, "l"), home):
+                atomicfile.sync_directory(changed)
     except BaseException:
         erase_tree(os.path.join(home, "l", short))
         erase_tree(directory)
