@@ -44,10 +44,10 @@ def make_layer(
 
     def fill(layer: Layer) -> Layer:
         below = shop.all_layers(tx).get(layer.parent) if layer.parent else None
-        make_directories(shop, layer, below, writable=writable, template=template)
+        owned = make_directories(shop, layer, below, writable=writable, template=template)
         if template is not None:
             _copy_tar_split(shop, template, layer)
-        if not volatile:
+        if not volatile and (owned or _has_files(shop, layer)):
             flush(shop, layer)
         return layer
 
@@ -98,8 +98,11 @@ def make_directories(
     *,
     writable: bool,
     template: Layer | None = None,
-) -> None:
-    """Let the driver make *layer*, whose files belong to the IDs that its record says."""
+) -> bool:
+    """Let the driver make *layer*, whose files belong to the IDs that its record says.
+
+    Returns whether files of *below* or *template* had to be given to others for that.
+    """
     driver = shop.open_driver()
     new = as_new(layer, writable=writable)
     if template is None:
@@ -107,8 +110,10 @@ def make_directories(
     else:
         driver.create_from_template(new, template.id)
     source = template or below
-    if source is not None and maps_of(source) != maps_of(layer):
-        driver.remap(layer.id, maps_of(source), maps_of(layer))
+    if source is None or maps_of(source) == maps_of(layer):
+        return False
+    driver.remap(layer.id, maps_of(source), maps_of(layer))
+    return True
 
 
 def as_new(layer: Layer, *, writable: bool) -> NewLayer:
@@ -124,10 +129,16 @@ def as_new(layer: Layer, *, writable: bool) -> NewLayer:
 
 
 def flush(shop: Workshop, layer: Layer) -> None:
-    """Make the content of *layer* durable, unless the store is set to do without."""
+    """Make the files of *layer* durable, unless the store is set to do without."""
     if shop.options.sync == "filesystem":
         home = os.path.dirname(shop.open_driver().diff_directory(layer.id))
         flush_filesystems(shop.paths.layers, home)
+
+
+def _has_files(shop: Workshop, layer: Layer) -> bool:
+    """Whether the driver copied files; directories of an empty layer it has flushed itself."""
+    with os.scandir(shop.open_driver().diff_directory(layer.id)) as entries:
+        return next(entries, None) is not None
 
 
 def _like(template: Layer, wanted: Layer) -> Layer:
