@@ -81,3 +81,28 @@ def test_the_go_tools_accept_the_same_archives_and_make_the_same_of_them(
             unpack(tmp_path, lower, whiteouts)
         unpack(tmp_path, data, whiteouts)
         assert not treefacts.differences(lasting(tmp_path, since), lasting(theirs, since))
+
+
+@pytest.mark.gotools
+@pytest.mark.overlay
+@pytest.mark.parametrize("go_layers", ["overlay"], indirect=True)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.lower and not case.differs], ids=lambda case: case.name
+)
+def test_a_second_archive_in_the_same_directory_is_what_it_is_for_the_go_tools(
+    case: Case, go_layers: tuple[str, GoLayers], tmp_path: Path
+) -> None:
+    whiteouts, layers = go_layers
+    first, second = hostile.archive(case.lower), hostile.archive(case.members)
+    since = time.time_ns() - SKEW
+
+    theirs = layers.in_place(first, second)
+
+    tmp_path.chmod(0o555)
+    unpack(tmp_path, first, whiteouts)
+    if theirs is None:
+        with pytest.raises(ArchiveError):
+            unpack(tmp_path, second, whiteouts)
+    else:
+        unpack(tmp_path, second, whiteouts)
+        assert not treefacts.differences(lasting(tmp_path, since), lasting(theirs, since))

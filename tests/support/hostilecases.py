@@ -244,6 +244,8 @@ KINDS: Sequence[Case] = (
             (b"\xff", "unhandled"),
         )
     ),
+    Case("files that end in a slash", [Member(b"f/"), Member(b"v7/", b"\0")]),
+    Case("contiguous file", [Member(b"f", b"7")], differs="the Go tools refuse it"),
     Case("sparse file", [Member(b"x", b"S", data=b"payload")], "sparse"),
     Case("directory with content", [Member(b"d", DIR, size=1024), Member(b"d/f")]),
     Case(

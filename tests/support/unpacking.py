@@ -69,7 +69,18 @@ class GoLayers:
         done = self.go.run("containers-storage", "import-layer", *words, check=False, stdin=data)
         if done.returncode != 0:
             return None
-        layer = os.fsdecode(done.stdout).strip()
+        return self._content(os.fsdecode(done.stdout).strip())
+
+    def in_place(self, *archives: bytes) -> Path | None:
+        """The content of a layer that got *archives* one after the other; None if refused."""
+        layer = self.go.storage("create-layer").split()[0]
+        for data in archives:
+            words = ("applydiff", layer)
+            if self.go.run("containers-storage", *words, check=False, stdin=data).returncode:
+                return None
+        return self._content(layer)
+
+    def _content(self, layer: str) -> Path:
         graph = self.go.roots.graph
         if self.go.driver == "overlay":
             return graph / "overlay" / layer / "diff"
