@@ -154,6 +154,14 @@ class Store:
             sweep=sweep,
         )
 
+    def copy(
+        self, sources: Sequence[str], target: str, *, owner: tuple[int, int] | None = None
+    ) -> None:
+        """Copy files into a layer, out of one, or from one to another; see backend.api.copying."""
+        from backend.api import copying
+
+        copying.copy(self._shop, self.mounts, sources, target, owner=owner)
+
     def import_images(
         self,
         path: str,

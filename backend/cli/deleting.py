@@ -35,12 +35,12 @@ def images(request: Request) -> int:
     """Delete images with the layers that nobody else needs, or only say which those are."""
     test = request.values.on("test")
     results: dict[str, tuple[Sequence[LayerID], str]] = {}
-    with request.open_store(read_only=test) as store:
+    with request.open_store(read_only=False) as store:
         for reference in request.line.arguments:
             gone: Sequence[LayerID] = ()
             failure = ""
             try:
-                gone = (store.images.unneeded if test else store.images.delete)(reference)
+                gone = store.images.delete(reference, commit=not test)
             except (StorageError, OSError) as error:
                 failure = _cause(error, reference, "image")
                 _report(request, reference, failure, error)

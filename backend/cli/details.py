@@ -17,6 +17,7 @@ from drivers.idmap.maps import IDMap
 
 if TYPE_CHECKING:
     from backend.store import Store
+    from backend.stores.base import RecordStore
 
 
 def run(request: Request) -> int:
@@ -40,15 +41,14 @@ def run(request: Request) -> int:
 
 
 def _layer(store: "Store", snapshot: Snapshot, layer: Layer) -> Iterator[str]:
-    del store, snapshot
+    del snapshot
     yield f"ID: {layer.id}"
     yield from _maps("UID", layer.uid_map)
     yield from _maps("GID", layer.gid_map)
     if layer.parent:
         yield f"Parent: {layer.parent}"
     yield from _named(layer.names)
-    if layer.read_only:
-        yield "Read Only: true"
+    yield from _additional(layer, store.stores.layers)
 
 
 def _image(store: "Store", snapshot: Snapshot, image: Image) -> Iterator[str]:
@@ -59,8 +59,7 @@ def _image(store: "Store", snapshot: Snapshot, image: Image) -> Iterator[str]:
     yield from (f"Digest: {digest}" for digest in image_digests(image))
     yield from (f"Data: {key}" for key in image.big_data_names)
     yield _size(lambda: store.images.size(image.id))
-    if image.read_only:
-        yield "Read Only: true"
+    yield from _additional(image, store.stores.images)
 
 
 def _container(store: "Store", snapshot: Snapshot, container: Container) -> Iterator[str]:
@@ -70,9 +69,9 @@ def _container(store: "Store", snapshot: Snapshot, container: Container) -> Iter
     image = snapshot.images.get(container.image)
     if image is not None:
         yield from (f"Image name: {name}" for name in image.names)
+    yield _size(lambda: store.containers.size(container.id))
     yield f"Layer: {container.layer}"
     yield from (f"Data: {key}" for key in container.big_data_names)
-    yield _size(lambda: store.containers.size(container.id))
 
 
 _LINES: Final[dict[str, Callable[["Store", Snapshot, Any], Iterator[str]]]] = {
@@ -80,6 +79,12 @@ _LINES: Final[dict[str, Callable[["Store", Snapshot, Any], Iterator[str]]]] = {
     "image": _image,
     "container": _container,
 }
+
+
+def _additional(record: Layer | Image, own: "RecordStore[Any]") -> Iterator[str]:
+    """A line for what is in an additional store (every record is read-only in a look at one)."""
+    if record.location not in {file.path for file in own.files}:
+        yield "Read Only: true"
 
 
 def _named(names: Sequence[str]) -> Iterator[str]:

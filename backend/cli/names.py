@@ -46,20 +46,20 @@ def set_names(request: Request) -> int:
 
 
 def metadata(request: Request) -> int:
-    """Show the metadata of each argument; of one that is unknown nothing, and exit with 1."""
+    """Show the metadata of each argument, without its last newline; nothing of an unknown one."""
     snapshot = request.snapshot()
     found: dict[str, str] = {}
     quiet = request.values.on("quiet")
     for reference in request.line.arguments:
         try:
-            found[reference] = kinds.find(snapshot, reference)[1].metadata
+            found[reference] = kinds.find(snapshot, reference)[1].metadata.removesuffix("\n")
         except UnknownObjectError:
             continue
     if request.json:
         request.output.json(found, sort=True)
     else:
         for reference in request.line.arguments:
-            text = found.get(reference, "").removesuffix("\n")
+            text = found.get(reference, "")
             request.output.lines([text if quiet else f"{reference}: {text}"])
     return 0 if all(reference in found for reference in request.line.arguments) else 1
 

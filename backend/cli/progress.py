@@ -35,7 +35,10 @@ class Progress:
         self._write(f"{_CLEAR}{printable(f'{self._what}: {state}')}")
         self._shown = True
 
-    def end(self) -> None:
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Take the line away."""
         if self._shown:
             self._write(_CLEAR)
@@ -47,10 +50,8 @@ class Progress:
         if not self._shows:
             yield file
             return
-        try:
+        with self:
             yield io.BufferedReader(_Counted(file, self), 1 << 20)
-        finally:
-            self.end()
 
     @contextmanager
     def writing(self, file: BinaryIO) -> Iterator[Callable[[bytes], object]]:
@@ -66,10 +67,8 @@ class Progress:
             written += len(piece)
             self.show(human_size(written))
 
-        try:
+        with self:
             yield write
-        finally:
-            self.end()
 
     def _write(self, text: str) -> None:
         self._error.write(text.encode("utf-8", "backslashreplace"))

@@ -107,7 +107,7 @@ _CREATING: Final = (
         module="backend.cli.creating",
         function="layer",
         summary="Make an empty layer",
-        example="create-layer --name top base",
+        example="create-layer --name next base",
         arguments="[LAYER]",
         inside=True,
         flags=(ID, NAMES, READ_ONLY, LABEL, JSON, *ID_MAPS),
@@ -240,7 +240,7 @@ _DELETING: Final = (
         )
         for kind, example in (
             ("layer", "top"),
-            ("image", "--test localhost/demo:1"),
+            ("image", "--test localhost/old:1"),
             ("container", "web"),
         )
     ),

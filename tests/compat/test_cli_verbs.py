@@ -1,0 +1,393 @@
+"""The same command lines on twin stores: the Go tool's and ours say and do the same.
+
+Where 1.43, which Debian has, differs from the newest one, or where we differ on purpose, a test of
+its own says so.
+"""
+
+import io
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import mounttable
+from tests.support.twins import Twins
+
+pytestmark = [pytest.mark.root, pytest.mark.gotools]
+
+
+@pytest.fixture(params=[pytest.param("overlay", marks=pytest.mark.overlay), "vfs"])
+def twins(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Twins]:
+    """Two stores without anything in them."""
+    yield Twins(tmp_path, request.param)
+    mounttable.unmount_below(tmp_path)
+
+
+one_driver = pytest.mark.parametrize("twins", ["vfs"], indirect=True)
+"""For what is about records alone."""
+
+
+@pytest.fixture
+def filled(twins: Twins) -> Twins:
+    """Two layers, an image and a container, with the same IDs in both stores."""
+    twins.same("create-layer", "-i", "base", "-n", "bottom", "-n", "b<&>ü", "-n", "bottom")
+    twins.same("create-layer", "--id=top", "--name", "upper", "bottom")
+    twins.same("create-image", "-i", "picture", "-n", "localhost/a:1", "-m", '{"a":1}', "top")
+    theirs, ours = twins.both("create-container", "-i=box", "-n=web", "-m=text\n", "localhost/a:1")
+    assert ours.out == theirs.out + b"\n", "the Go tool forgets to end this line"
+    return twins
+
+
+def archive(**files: bytes) -> bytes:
+    """A tar archive with these files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1_600_000_000
+            tar.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+def test_objects_are_created_alike(filled: Twins) -> None:
+    filled.same("create-layer")
+    filled.same("create-layer", "-j", "-i", "third", "-n", "t", "base")
+    filled.same("create-layer", "-i", "third")
+    filled.same("create-layer", "-n", "t")
+    filled.same("create-layer", "nosuch")
+    filled.same("create-layer", "-r", "-i", "fixed", "-j", "")
+    filled.same("create-image", "-i", "empty")
+    filled.same("create-image", "-j", "-i", "other", "-n", "x", "-n", "y", "")
+    filled.same("create-image", "-i", "other")
+    filled.same("create-image", "-n", "x")
+    filled.same("create-image", "nosuch")
+    filled.same("create-container", "-i", "bare", "")
+    filled.same("create-container", "-i", "bare", "")
+    filled.same("create-container", "-n", "web", "")
+    filled.same("create-container", "nosuch")
+    filled.fail("create-container")
+    filled.same("create-container", "-m", "m", "-f", "/nonexistent", "-i", "never", "")
+    filled.same("container", "never")
+    filled.same("create-container", "--volatile", "-i", "brief", "")
+    filled.same("layers", "-t")
+
+
+@one_driver
+def test_what_is_created_shows_up_alike_in_json(filled: Twins) -> None:
+    for words in ("layers -j", "layer -j base top", "images -j", "image -j picture"):
+        filled.same(*words.split())
+    theirs, ours = filled.both("create-container", "-j", "-i", "c2", "picture")
+    assert _without_layer(ours.out) == _without_layer(theirs.out)
+
+
+def _without_layer(text: bytes) -> dict[str, object]:
+    found: dict[str, object] = json.loads(text)
+    return {key: value for key, value in found.items() if key != "layer"}
+
+
+def test_maps_of_ids_are_recorded_alike(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_CONTAINERS_OVERLAY_DISABLE_IDMAP", "yes")
+    maps = ("--uidmap", "0:1000:10", "--gidmap=0:2000:20")
+    twins.same("create-layer", "-i", "mapped", "-j", *maps)
+    twins.same("layer", "mapped")
+    twins.same("create-layer", "--uidmap", "0:1")
+    twins.same("create-layer", "--uidmap", "0:1:1", "--hostuidmap")
+    twins.same("create-layer", "--subuidmap", "nobody-of-that-name")
+    twins.same("layers")
+
+
+@one_driver
+def test_objects_are_shown_alike(filled: Twins) -> None:
+    for words in (
+        "layers", "layers -t", "images", "images -q", "layer base", "layer bottom nosuch top",
+        "layer -j bottom nosuch", "layer -j nosuch", "layer pict", "image localhost/a:1 picture",
+        "image nosuch", "image -j nosuch", "container -j nosuch", "images-by-digest sha256:12",
+        f"images-by-digest sha256:{'0' * 64}", f"images-by-digest -j sha256:{'0' * 64}",
+        "layer-parent-owners base", "layer-parent-owners -j base top", "layer-parent-owners no",
+    ):  # fmt: skip
+        filled.same(*words.split())
+
+
+def test_a_container_is_shown_alike_but_for_its_random_layer(filled: Twins) -> None:
+    filled.same("set-container-data", "web", "state", stdin=b"12345")
+    filled.same("container", "web")
+    filled.same("containers")
+    filled.same("containers", "-j")
+
+
+@one_driver
+def test_existence_is_told_alike(filled: Twins) -> None:
+    for words in (
+        "exists base", "exists nosuch", "exists -l base", "exists -i localhost/a:1",
+        "exists -c web", "exists -c nosuch", "exists -q base", "exists -qj base",
+        "exists -j base web nosuch", "exists -l ba",
+    ):  # fmt: skip
+        filled.same(*words.split())
+
+
+@one_driver
+def test_names_are_changed_alike(filled: Twins) -> None:
+    for words in (
+        "get-names base", "get-names -j base", "get-names web", "get-names -j nosuch",
+        "add-names -n more -n bottom base", "add-names -n yet base", "add-names base",
+        "add-names -n yet top", "set-names -n only base", "set-names -j base", "get-names -j base",
+        "addnames -n localhost/a:1 picture", "get-names picture", "set-names nosuch",
+        "images -j", "setnames -j -n web -n www box", "get-names box",
+    ):  # fmt: skip
+        filled.same(*words.split())
+
+
+@one_driver
+def test_names_that_are_added_stand_in_front_as_in_the_newest_tool(filled: Twins) -> None:
+    theirs, ours = filled.both("add-names", "-j", "-n", "new", "top")
+
+    assert json.loads(theirs.out) == ["upper", "new"]
+    assert json.loads(ours.out) == ["new", "upper"]
+
+
+@one_driver
+def test_metadata_is_kept_alike(filled: Twins, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_bytes(b"from a file\n")
+    for words in (
+        ["metadata", "web", "picture", "base"], ["metadata", "-q", "web", "nosuch", "base"],
+        ["metadata", "-j", "web", "base", "nosuch"], ["metadata", "nosuch"],
+        ["set-metadata", "web"], ["set-metadata", "-m", "x", "nosuch"],
+        ["set-metadata", "-m", "new", "base"], ["set-metadata", "-f", str(text), "-m", "y", "web"],
+        ["setmetadata", "-f", str(tmp_path / "missing"), "web"], ["set-metadata", "-m", "", "web"],
+        ["metadata", "-j", "web", "base"], ["metadata", "web"],
+    ):  # fmt: skip
+        filled.same(*words)
+
+
+@one_driver
+@pytest.mark.parametrize(("kind", "name"), [("layer", "top"), ("image", "picture")])
+def test_data_items_are_kept_alike(filled: Twins, kind: str, name: str) -> None:
+    _items(filled, kind, name)
+    filled.same(f"{kind}s", "-j")
+
+
+@one_driver
+def test_data_items_of_containers_are_kept_alike(filled: Twins) -> None:
+    _items(filled, "container", "web")
+
+
+def _items(twins: Twins, kind: str, name: str) -> None:
+    twins.same(f"list-{kind}-data", name)
+    twins.same(f"list-{kind}-data", "-j", name)
+    twins.same(f"list-{kind}-data", "nosuch")
+    for key in ("manifest", "a b/ü", "=x", "two\nlines", "manifest"):
+        twins.same(f"set-{kind}-data", name, key, stdin=key.encode() * 3)
+        twins.same(f"get{kind}data", name, key)
+    twins.same(f"set-{kind}-data", "nosuch", "x")
+    twins.same(f"list{kind}data", name)
+    twins.same(f"list-{kind}-data", "-j", name)
+    twins.same(f"get-{kind}-data", name, "nosuch")
+    twins.fail(f"get-{kind}-data", name)
+    if kind != "layer":
+        for fact in ("size", "digest"):
+            twins.same(f"get-{kind}-data-{fact}", name, "manifest")
+            twins.same(f"get{kind}data{fact}", name, "nosuch")
+            twins.same(f"get-{kind}-data-{fact}", "nosuch", "manifest")
+
+
+@one_driver
+def test_items_are_read_from_and_written_to_files_alike(filled: Twins, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"\0data\n")
+    filled.same("set-image-data", "--file", str(source), "picture", "x")
+    target = tmp_path / "target"
+    filled.same("get-image-data", "-f", str(target), "picture", "x")
+    assert target.read_bytes() == b"\0data\n"
+
+
+@one_driver
+def test_directories_of_containers_are_told_alike(filled: Twins) -> None:
+    for verb in ("get-container-dir", "get-container-run-dir", "getcontainerdir"):
+        answer = filled.same(verb, "web")
+        assert answer.out.endswith(b"/userdata\n")
+        filled.same(verb, "nosuch")
+
+
+@pytest.mark.parametrize("suffix", ["plain", "gz", "bz2", "xz"])
+def test_archives_come_in_and_go_out_alike(filled: Twins, suffix: str) -> None:
+    mode = "w" if suffix == "plain" else f"w:{suffix}"
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as tar:  # type: ignore[call-overload]
+        tar.addfile(tarfile.TarInfo("etc/file"))
+    words = ("import-layer", "-i", "loaded", "-n", "l", "bottom")
+    filled.same(*words, stdin=made.getvalue())
+    filled.same("importlayer", "-j", "-i", "second", stdin=made.getvalue())
+    filled.same("layers", "-j")
+    filled.same_lines("changes", "loaded")
+    filled.same("diffsize", "loaded")
+    plain = filled.same("diff", "-u", "loaded")
+    with tarfile.open(fileobj=io.BytesIO(plain.out)) as tar:
+        assert tar.getnames() == ["etc/file"]
+    theirs, ours = filled.both("diff", "loaded")
+    assert ours.code == theirs.code == (1 if suffix in ("bz2", "xz") else 0)
+
+
+def test_a_broken_archive_fails_alike_and_leaves_no_layer(filled: Twins) -> None:
+    filled.same("import-layer", "-i", "broken", stdin=archive(x=b"1" * 2000)[:1500])
+    filled.same("import-layer", "-i", "broken", stdin=b"no archive " * 100)
+    filled.same("exists", "-l", "broken")
+    filled.same("import-layer", "-i", "nothing", "-j", stdin=b"")
+    filled.same("import-layer", "-f", "/nonexistent/file")
+    filled.same("applydiff", "nosuch")
+
+
+def test_archives_are_applied_alike(filled: Twins, tmp_path: Path) -> None:
+    filled.same("applydiff", "top", stdin=archive(a=b"1", b=b"22"))
+    filled.same_lines("changes", "top")
+    filled.same("diffsize", "top")
+    filled.same("diff-size", "top", "bottom")
+    filled.same("apply-diff", "top", stdin=archive(a=b"333", c=b"4"))
+    filled.same_lines("changes", "top")
+    filled.same("layer", "-j", "top")
+    source = tmp_path / "layer.tar"
+    source.write_bytes(archive(d=b"5"))
+    filled.same("applydiff", "-f", str(source), "top")
+    target = tmp_path / "out.tar"
+    filled.same("diff", "-u", "-f", str(target), "top")
+    with tarfile.open(target) as tar:
+        assert tar.getnames() == ["d"]
+    filled.same("diff", "--bz2", "top")
+    filled.same("diff", "-x", "top")
+    filled.same("diff", "nosuch")
+    filled.same("changes", "nosuch")
+    filled.same("diffsize", "nosuch")
+
+
+def test_mounting_is_counted_alike(filled: Twins) -> None:
+    filled.same("mount", "top")
+    filled.same("mount", "nosuch", "top")
+    filled.same("mount", "-j", "nosuch", "top")
+    for words in (
+        "mounted top base nosuch", "unmount top", "mounted upper", "umount --force top",
+        "mounted top", "unmount top", "unmount nosuch", "layers -t",
+    ):  # fmt: skip
+        filled.same(*words.split())
+    filled.same("mount", "web")
+    filled.same("unmount", "-f", "web")
+    filled.same("unmount", "base")
+
+
+def test_objects_are_deleted_alike(filled: Twins) -> None:
+    for words in (
+        "delete-layer base", "delete-layer top nosuch", "delete-layer -j web picture nosuch",
+        "delete-image -j nosuch top", "delete-image -t picture",
+        "delete-container -j nosuch", "delete-container picture", "delete-container web",
+        "containers", "delete-image -jt picture", "images", "delete-image -j localhost/a:1",
+        "layers", "deletelayer base", "delete nosuch", "delete -j nosuch",
+    ):  # fmt: skip
+        filled.same(*words.split())
+
+
+def test_anything_is_deleted_alike_whoever_needs_it(filled: Twins) -> None:
+    filled.same("delete", "-j", "picture", "web")
+    filled.same("delete", "top")
+    filled.same("layers")
+    filled.same("delete", "base")
+    filled.same("layers", "-q" if filled.driver == "none" else "-t")
+
+
+def test_both_delete_what_is_mounted(filled: Twins) -> None:
+    filled.same("mount", "web", "top")
+    filled.same("delete-container", "web")
+    theirs, ours = filled.both("delete-image", "picture")
+    assert ours.out == theirs.err == b"picture: top\npicture: base\n", (
+        "results go to standard output"
+    )
+    filled.same("layers")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nonsense", "layers --nonsense", "layer base", "--nonsense layers", "layer",
+        "layers --json=perhaps", "layers -json", "create-layer -i", "layers --help", "layers -h",
+        "mount --nonsense x", "mount --help", "exists", "", "-h", "--help", "metadata -xq a",
+    ],
+)  # fmt: skip
+def test_wrong_command_lines_end_alike(tmp_path: Path, words: str) -> None:
+    theirs, ours = Twins(tmp_path, "vfs").both(*words.split())
+
+    assert ours.code == theirs.code
+
+
+def test_the_newest_tool_lists_no_layers_as_null(tmp_path: Path) -> None:
+    twins = Twins(tmp_path, "vfs")
+    twins.same("create-layer", "-i", "x")
+    twins.same("delete", "x")
+    theirs, ours = twins.both("layers", "-j")
+
+    assert (theirs.out, ours.out) == (b"[]\n", b"null\n")
+
+
+@one_driver
+def test_more_json_than_that_of_the_go_tool(filled: Twins) -> None:
+    ours = filled.ours
+    assert json.loads(ours("diffsize", "-j", "top").out) == 0
+    assert json.loads(ours("get-container-dir", "-j", "web").out).endswith("/userdata")
+    assert ours("containers", "-q").text == "box\n"
+    os.stat(json.loads(ours("get-image-dir", "-j", "picture").out))
+
+
+def test_files_are_copied_alike(filled: Twins, tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    (host / "deep" / "er").mkdir(parents=True)
+    (host / "deep" / "file").write_bytes(b"text")
+    (host / "deep" / "link").symlink_to("/etc/passwd")
+    (host / "deep" / "same").hardlink_to(host / "deep" / "file")
+    os.chown(host / "deep" / "file", 1, 2)
+    file = str(host / "deep" / "file")
+    for words in (
+        ["copy", file, "base:/place"],
+        ["copy", str(host), "base:/tree"],
+        ["copy", "--chown", "7:8", file, "upper:/chowned"],
+        ["copy", "--chown", "9", file, "top:chowned/"],
+        ["copy", "base:/tree/deep", "top:/again"],
+    ):
+        filled.same(*words)
+    for words in (
+        ["copy", "--chown", "root", file, "base:/x"],
+        ["copy", file, "nosuch:/x"],
+        ["copy", "nosuch:/x", file],
+        ["copy", "base:/nosuch", str(tmp_path / "target")],
+    ):
+        filled.fail(*words)
+    for layer in ("base", "top"):
+        place = f"vfs/dir/{layer}" if filled.driver == "vfs" else f"overlay/{layer}/diff"
+        ours, theirs = filled.ours.roots.graph / place, filled.go.roots.graph / place
+        assert seen(ours) == seen(theirs) != {}
+    filled.same_lines("changes", "base")
+    filled.same_lines("changes", "top")
+
+
+def test_files_come_out_alike(filled: Twins, tmp_path: Path) -> None:
+    filled.same("applydiff", "top", stdin=archive(**{"etc/a": b"1", "etc/b": b"22"}))
+    for tool in ("go", "us"):
+        (tmp_path / f"{tool}-out").mkdir()
+    filled.go.storage("copy", "top:/etc", str(tmp_path / "go-out"))
+    assert filled.ours("copy", "top:/etc", str(tmp_path / "us-out")).code == 0
+
+    assert seen(tmp_path / "us-out") == seen(tmp_path / "go-out") != {}
+
+
+def seen(root: Path) -> dict[str, tuple[object, ...]]:
+    """Mode, owner, number of links and content of everything below a directory."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        content: bytes | str = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        if path.is_symlink():
+            content = os.readlink(path)
+        links = 0 if path.is_dir() else status.st_nlink
+        owner = (status.st_uid, status.st_gid)
+        found[str(path.relative_to(root))] = (oct(status.st_mode), *owner, links, content)
+    return found
