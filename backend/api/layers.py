@@ -108,8 +108,9 @@ class Layers(Objects[Layer]):
             check_unused(tx, layer)
             if not force:
                 check_unmounted(self._shop, tx, layer)
-            tx.images.forget_mapped(layer.id)
-            tx.images.save()
+            for images in tx.image_writers:
+                images.forget_mapped(layer.id)
+                images.save()
             remove_layer(self._shop, tx, layer)
 
     def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Layer:
@@ -251,9 +252,14 @@ def check_unused(tx: WriteTx, layer: Layer) -> None:
     children = tx.layers.table.children(layer.id)
     if children:
         raise LayerHasChildrenError(what, [f"layer {child[:12]}" for child in children])
-    images = [image for image in tx.images.table if image.layer == layer.id]
+    images = [
+        image
+        for writer in tx.image_writers
+        for image in writer.table.with_top(layer.id)
+        if writer.table.by_id[image].layer == layer.id
+    ]
     if images:
-        raise LayerInUseError(what, [f"image {image.id[:12]}" for image in images])
+        raise LayerInUseError(what, [f"image {image[:12]}" for image in images])
     container = tx.containers.table.by_layer.get(layer.id)
     if container is not None:
         raise LayerInUseError(what, [f"container {container.id[:12]}"])

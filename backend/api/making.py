@@ -5,7 +5,6 @@ copy. Knows nothing of: archives. Crash table: backend/LOCKING.md.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterable
 
 from backend.api.idmaps import maps_of
@@ -161,6 +160,8 @@ def _copy_tar_split(shop: Workshop, template: Layer, layer: Layer) -> None:
         source = open(shop.tar_split(template), "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:
         return  # it was not made from an archive
+    import shutil  # nobody who makes an empty layer needs it
+
     with source, StagedFile(shop.trash_root) as copy:
         shutil.copyfileobj(source, copy.file)
         copy.seal()

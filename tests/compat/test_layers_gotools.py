@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from drivers.idmap.maps import IDMap
 from drivers.protocol import ChangeKind
 from tests.support import gochanges, treefacts
 from tests.support.gotools import GoTools, Roots
-from tests.support.layertars import BASE, PACKED, TOP, unpacked
+from tests.support.layertars import BASE, PACKED, TOP, files_of, unpacked
 from tests.support.ociimage import Entry, layer_tar
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.gotools]
@@ -211,3 +212,35 @@ def check_owned_alike(go: GoTools, store: Store, tmp_path: Path) -> None:
     assert plain(store, host.id) == TOP
     listed = json.loads(go.storage("layer", "--json", child.id))
     assert listed[0]["uidmap"] == [{"container_id": 0, "host_id": 100000, "size": 65536}]
+
+
+def test_both_kinds_of_tools_make_and_delete_layers_at_once(
+    go: GoTools, store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "tar").write_bytes(BASE)
+    store.layers.put(io.BytesIO(BASE), names=["base"])
+
+    def ours(number: int) -> None:
+        for turn in range(3):
+            layer = store.layers.put(io.BytesIO(TOP), parent="base", names=[f"o{number}-{turn}"])
+            assert plain(store, layer.id) == TOP
+            if turn:
+                store.layers.delete(layer.id)
+
+    def theirs(number: int) -> None:
+        for turn in range(3):
+            name = f"t{number}-{turn}"
+            go.storage("import-layer", "-r", "-n", name, "-f", str(tmp_path / "tar"))
+            if turn:
+                go.storage("delete-layer", name)
+
+    with ThreadPoolExecutor(4) as pool:
+        for job in [pool.submit(work, n) for n in range(2) for work in (ours, theirs)]:
+            job.result()
+    snapshot = store.snapshot()
+    names = {layer.names[0] for layer in snapshot.layers}
+    assert names == {"base", "o0-0", "o1-0", "t0-0", "t1-0"}
+    assert snapshot.problems == ()
+    assert set(store.layers.driver_layers()) == set(snapshot.layers.by_id)
+    left = [path for path in files_of(go.roots.graph) if "temp" in path or ".tmp" in path]
+    assert left == []

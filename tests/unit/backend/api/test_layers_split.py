@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from backend import LockTimeoutError, Store, StoreOptions, open_store
+from backend import (
+    LayerInUseError,
+    LockTimeoutError,
+    ReadOnlyStoreError,
+    Store,
+    StoreOptions,
+    open_store,
+)
 from drivers.archive.compression import Compression
 from tests.support.layertars import BASE, TOP, files_of
 
@@ -112,6 +119,35 @@ def test_the_image_store_is_a_store_of_its_own_for_others(
             assert Path(f"/proc/self/fd/{view}/etc/motd").read_text() == "hello\n"
         finally:
             os.close(view)
+
+
+def test_images_beside_a_separate_store_count_as_users(split: StoreOptions) -> None:
+    with open_store(split._replace(image_store="")) as before:
+        layer = before.layers.create(names=["used"])
+        before.images.create(names=["old"], layer="used")
+    with open_store(split) as store:
+        with pytest.raises(LayerInUseError, match="image"):
+            store.layers.delete(layer.id)
+        store.images.delete("old")
+        assert len(store.snapshot().layers) == 0
+
+
+def test_layers_of_an_additional_store_come_back_as_they_were(
+    options: StoreOptions, tmp_path: Path
+) -> None:
+    other = options._replace(graph_root=str(tmp_path / "additional"))
+    with open_store(other) as maker:
+        base = maker.layers.put(io.BytesIO(gzip.compress(BASE)), names=["base"])
+    place = f"{options.driver}.imagestore={other.graph_root}"
+    with open_store(options._replace(driver_options=(place,))) as store:
+        child = store.layers.put(io.BytesIO(TOP), parent="base")
+        assert child.parent == base.id
+        for reference, archive in ((base.id, BASE), (child.id, TOP)):
+            with store.layers.diff(reference, compression=Compression.NONE) as stream:
+                assert b"".join(stream) == archive
+        with pytest.raises(ReadOnlyStoreError):
+            store.layers.apply_diff("base", io.BytesIO(TOP))
+        assert store.layers.by_uncompressed_digest(base.diff_digest)[0].id == base.id
 
 
 def test_a_volatile_record_stays_with_the_graph_root(split: StoreOptions) -> None:
