@@ -299,5 +299,6 @@ def _open_driver(options: StoreOptions, name: str) -> Driver:
         priority=options.driver_priority,
         read_only=options.read_only,
         rootless=options.rootless,
+        shifting=options.id_shifting,
     )
     return registry.open_driver(wanted)

@@ -43,6 +43,7 @@ class DriverOptions:
     ``name`` is "" where the graph root decides. ``options`` are ``NAME.KEY=VALUE`` texts.
     ``image_store`` is another graph root for read-only layers. With ``read_only`` a driver
     creates, mounts and probes nothing in the store. ``sync`` makes its small files durable.
+    Without ``shifting`` it must not show layers under other IDs, even if it could.
     """
 
     graph_root: str
@@ -54,6 +55,7 @@ class DriverOptions:
     read_only: bool = False
     rootless: bool = False
     sync: bool = True
+    shifting: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

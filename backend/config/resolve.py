@@ -134,6 +134,7 @@ class _Resolver:
             rootless_user=self._environment.get("USER") or str(self._environment.uid),
             uid_map=self._id_map("uid_map", "remap-uids"),
             gid_map=self._id_map("gid_map", "remap-gids"),
+            id_shifting=self._environment.get("_CONTAINERS_OVERLAY_DISABLE_IDMAP") != "yes",
             origins=MappingProxyType(self._origins),
         )
 

@@ -21,6 +21,7 @@ class StoreOptions(NamedTuple):
     is in seconds. ``sync`` is ``filesystem`` or ``none``. ``uid_map`` and ``gid_map`` are for
     layers without a parent. An automatic user namespace takes the subordinate IDs of
     ``root_auto_userns_user``, or those of ``rootless_user`` (a name or a number) if ``rootless``.
+    Without ``id_shifting`` no layer is shown under other IDs than its files have on disk.
     ``origins`` says for each field which file, variable or flag it came from.
     """
 
@@ -43,4 +44,5 @@ class StoreOptions(NamedTuple):
     rootless_user: str = ""
     uid_map: tuple[IDMap, ...] = ()
     gid_map: tuple[IDMap, ...] = ()
+    id_shifting: bool = True
     origins: Mapping[str, str] = MappingProxyType({})

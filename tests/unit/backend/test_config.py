@@ -6,6 +6,7 @@ import pytest
 
 from backend.config import ProcessEnvironment, load_options
 from backend.errors import ConfigError
+from drivers.idmap.maps import IDMap
 
 
 class Machine:
@@ -308,3 +309,40 @@ def test_an_image_store_that_is_the_graph_root_is_refused(machine: Machine) -> N
 def test_an_unknown_sync_mode_is_refused(machine: Machine) -> None:
     with pytest.raises(ConfigError, match="sync"):
         load_options(driver_options=["overlay.sync=often"], environment=machine.environment())
+
+
+def test_maps_for_layers_without_a_parent_are_read_from_the_file(machine: Machine) -> None:
+    etc = machine.write(
+        "etc/storage.conf",
+        '[storage.options]\nremap-uids = "0:1000:10:10:5000:5"\nremap-gids = "0:2000:10"\n',
+    )
+    options = load_options(environment=machine.environment())
+
+    assert options.uid_map == (IDMap(0, 1000, 10), IDMap(10, 5000, 5))
+    assert options.gid_map == (IDMap(0, 2000, 10),)
+    assert options.origins["uid_map"] == etc
+
+
+def test_a_map_that_is_none_names_the_file_and_the_key(machine: Machine) -> None:
+    etc = machine.write("etc/storage.conf", '[storage.options]\nremap-uids = "0:1000"\n')
+
+    with pytest.raises(ConfigError, match=r"remap-uids.*'0:1000'") as refused:
+        load_options(environment=machine.environment())
+
+    assert refused.value.origin == etc
+    assert "0:100000:65536" in refused.value.remedy
+
+
+def test_a_variable_keeps_layers_from_being_shown_under_other_ids(machine: Machine) -> None:
+    name = "_CONTAINERS_OVERLAY_DISABLE_IDMAP"
+
+    assert load_options(environment=machine.environment()).id_shifting
+    assert not load_options(environment=machine.environment(**{name: "yes"})).id_shifting
+
+
+def test_a_users_subordinate_ids_are_looked_up_by_name_or_number(machine: Machine) -> None:
+    given = {"XDG_RUNTIME_DIR": str(machine.root)}
+
+    named = load_options(environment=machine.environment(uid=1000, USER="me", **given))
+    assert named.rootless_user == "me"
+    assert load_options(environment=machine.environment(uid=1000, **given)).rootless_user == "1000"
