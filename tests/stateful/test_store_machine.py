@@ -1,5 +1,7 @@
 """Any history of verbs leaves the store as a dictionary that did the same, here and for a peer."""
 
+import gzip
+import io
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -9,8 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from backend import InUseError, Store, StoreOptions, open_store
+from drivers.archive.compression import Compression
+from tests.support.ociimage import Entry, layer_tar
 
 NAMES = st.sampled_from(["a", "b", "c", "localhost/x:1", "<&>"])
+FILES = st.dictionaries(st.sampled_from("abc"), st.binary(max_size=2000), max_size=3)
 KEYS = st.sampled_from(["manifest", "sha256:00", "k-", "k-ey"])
 
 
@@ -22,6 +27,7 @@ class Known:
     below: str | None = None
     metadata: str = ""
     items: dict[str, bytes] = field(default_factory=dict)
+    archive: bytes | None = None
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -59,6 +65,21 @@ class StoreMachine(RuleBasedStateMachine):
         free = self.free(self.layers, names)
         layer = self.store.layers.create(parent=parent, names=free, writable=False)
         self.layers[layer.id] = Known(set(free), parent)
+
+    @rule(data=st.data(), files=FILES)
+    def put_layer(self, data: st.DataObject, files: dict[str, bytes]) -> None:
+        parent = data.draw(st.sampled_from([None, *self.image_layers()]))
+        archive = layer_tar([Entry(name, content) for name, content in files.items()])
+        layer = self.store.layers.put(io.BytesIO(archive), parent=parent)
+        self.layers[layer.id] = Known(set(), parent, archive=archive)
+
+    @precondition(lambda self: self.layers)
+    @rule(data=st.data(), files=FILES)
+    def apply_diff(self, data: st.DataObject, files: dict[str, bytes]) -> None:
+        layer = self.pick(data, self.layers)
+        archive = layer_tar([Entry(name, content) for name, content in files.items()])
+        self.store.layers.apply_diff(layer, io.BytesIO(gzip.compress(archive)))
+        self.layers[layer].archive = archive
 
     @precondition(lambda self: self.layers)
     @rule(data=st.data(), names=st.lists(NAMES, max_size=2))
@@ -165,6 +186,13 @@ class StoreMachine(RuleBasedStateMachine):
                 for identifier, known in self.containers.items()
             }
             assert snapshot.problems == ()
+
+    @invariant()
+    def archives_come_back(self) -> None:
+        for identifier, known in self.layers.items():
+            if known.archive is not None:
+                with self.peer.layers.diff(identifier, compression=Compression.NONE) as stream:
+                    assert b"".join(stream) == known.archive
 
     @invariant()
     def items_are_what_was_written(self) -> None:
