@@ -7,7 +7,7 @@ layers. Source of the rules: store-format 8.2 and 8.3, as the Go tools chown the
 import errno
 import os
 import stat
-from typing import Final
+from typing import Final, NamedTuple
 
 from drivers.errors import IDMapError
 from drivers.idmap.maps import IDMap, MapPair, to_container, to_host
@@ -18,6 +18,7 @@ from drivers.linux.treewalk import Found, walk
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _CAPABILITY: Final = b"security.capability"
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
+_NODES: Final = (stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)
 _OVERFLOW_ID: Final = 65534
 
 
@@ -58,52 +59,87 @@ def _outside(before: int, inside: int | None, ranges: tuple[IDMap, ...]) -> int 
     return _OVERFLOW_ID if found is None else found
 
 
+class _First(NamedTuple):
+    """The first name of a file that has several, and the owner that it got."""
+
+    path: bytes
+    owner: tuple[int, int]
+
+
 class _Change:
     def __init__(self, root: int, old: MapPair, new: MapPair) -> None:
         self._root, self._old, self._new = root, old, new
-        self._first_names: dict[tuple[int, int], bytes] = {}
+        self._first: dict[tuple[int, int], _First] = {}
 
     def entry(self, found: Found) -> None:
         status = found.status
-        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
-            first = self._first_names.setdefault((status.st_dev, status.st_ino), found.path)
-            if first != found.path:
-                self._link_again(first, found)
-                return
+        several = status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)
+        first = self._first.get((status.st_dev, status.st_ino)) if several else None
+        if first is not None:
+            self._link_again(first, found)
+            return
         now = status.st_uid, status.st_gid
         wanted = translated(now, self._old, self._new, found.path)
         if wanted != now:
             _give(found, wanted)
+        if several:  # a copy can have another number
+            changed = os.stat(found.name, dir_fd=found.parent, follow_symlinks=False)
+            for one in (status, changed):
+                self._first[one.st_dev, one.st_ino] = _First(found.path, wanted)
 
-    def _link_again(self, first: bytes, found: Found) -> None:
-        """Make *found* a name of the file *first* again, if that was copied when it changed."""
-        parent = open_inside(self._root, os.path.dirname(first), _DIRECTORY)
+    def _link_again(self, first: _First, found: Found) -> None:
+        """Make *found* a name of the first file, which can be a copy, or (FUSE) look like one."""
+        before = os.fstat(found.parent)
+        parent = open_inside(self._root, os.path.dirname(first.path), _DIRECTORY)
         try:
-            name = os.path.basename(first)
-            changed = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            now = os.stat(found.name, dir_fd=found.parent, follow_symlinks=False)
-            if not os.path.samestat(changed, now):
-                os.unlink(found.name, dir_fd=found.parent)
-                os.link(
-                    name,
-                    found.name,
-                    src_dir_fd=parent,
-                    dst_dir_fd=found.parent,
-                    follow_symlinks=False,
-                )
+            os.unlink(found.name, dir_fd=found.parent)
+            os.link(
+                os.path.basename(first.path),
+                found.name,
+                src_dir_fd=parent,
+                dst_dir_fd=found.parent,
+                follow_symlinks=False,
+            )
         finally:
             os.close(parent)
+        now = os.stat(found.name, dir_fd=found.parent, follow_symlinks=False)
+        if (now.st_uid, now.st_gid) != first.owner:
+            _give(found, first.owner)
+        os.utime(found.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _give(found: Found, owner: tuple[int, int]) -> None:
     """Change the owner; the kernel takes set-ID bits and capabilities away, so they come back."""
     status, parent, name = found.status, found.parent, found.name
     capability = b"" if stat.S_ISLNK(status.st_mode) else _capability(parent, name)
-    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    try:
+        os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    except OSError as refused:
+        if refused.errno != errno.EIO or stat.S_IFMT(status.st_mode) not in _NODES:
+            raise
+        _make_again(found, owner)
     if not stat.S_ISLNK(status.st_mode) and status.st_mode & _SET_ID:
         os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=parent)
     if capability:
         xattr.put_at(parent, name, _CAPABILITY, capability)
+    if os.stat(name, dir_fd=parent, follow_symlinks=False).st_mtime_ns != status.st_mtime_ns:
+        _set_times(parent, name, status)  # a program copied it up
+
+
+def _make_again(found: Found, owner: tuple[int, int]) -> None:
+    """Put a new node in the place of one that fuse-overlayfs cannot copy up (up to 1.10, EIO)."""
+    status, parent, name = found.status, found.parent, found.name
+    before = os.fstat(parent)
+    os.unlink(name, dir_fd=parent)
+    os.mknod(name, status.st_mode, status.st_rdev, dir_fd=parent)
+    os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+    os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=parent)
+    os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _set_times(parent: int, name: bytes, status: os.stat_result) -> None:
+    times = status.st_atime_ns, status.st_mtime_ns
+    os.utime(name, ns=times, dir_fd=parent, follow_symlinks=False)
 
 
 def _capability(parent: int, name: bytes) -> bytes:

@@ -23,7 +23,10 @@ MOST_LAYERS: Final = 500
 
 
 class Assembly:
-    """Puts the mounts of one store together. *probe* is asked when a mount depends on it."""
+    """Puts the mounts of one store together. *probe* is asked when a mount depends on it.
+
+    With *userxattr* the kernel's own attributes are a user's.
+    """
 
     def __init__(
         self,
@@ -32,10 +35,11 @@ class Assembly:
         probe: Callable[[], "Probe"],
         *,
         run_home: str,
-        rootless: bool,
+        userxattr: bool,
+        metacopy: bool,
     ) -> None:
         self._layout, self._options, self._probe = layout, options, probe
-        self._run_home, self._rootless = run_home, rootless
+        self._run_home, self._userxattr, self._metacopy = run_home, userxattr, metacopy
 
     def overlay(self, request: MountRequest, directory: str) -> OverlayMount:
         """Return what to mount for a layer whose directory is *directory*."""
@@ -67,17 +71,18 @@ class Assembly:
         rest = tuple(option for option in rest if option != "metacopy=on")
         if self.uses_metacopy():
             rest += ("metacopy=on",)
-        if self._rootless:
+        if self._userxattr:
             rest += ("userxattr",)
         return flags, rest
 
     def uses_metacopy(self) -> bool:
         """Whether files may be in an upper directory without their content."""
-        return "metacopy=on" in self._options.mount_options and self._probe().metacopy()
+        wanted = self._metacopy and "metacopy=on" in self._options.mount_options
+        return wanted and self._probe().metacopy()
 
     def lowers(self, layer: LayerID, directory: str) -> tuple[str, ...]:
         """Return the lower directories of a mount; a base layer has an empty one."""
-        refuse_foreign_formats(self._options, self._layout.home)
+        refuse_foreign_formats(self._options)
         found = self._contents(layer, f"{directory}/diff")[1:]
         for lower in self._layout.chain(layer):
             found += self._contents(lower.layer, lower.path)
@@ -120,10 +125,9 @@ def own_part(directory: str, layer: LayerID, name: str) -> str:
     return path
 
 
-def refuse_foreign_formats(options: OverlayOptions, home: str) -> None:
-    """Do not write into, or merge, what needs a program or format that we do not speak."""
+def refuse_foreign_formats(options: OverlayOptions) -> None:
+    """Do not write into, or merge, what needs a format that we do not speak."""
     for option, wanted in (
-        ("mount_program", options.mount_program or _was_written_by_a_program(home)),
         ("use_composefs", options.use_composefs),
         ("force_mask", options.force_mask is not None),
     ):
@@ -133,12 +137,3 @@ def refuse_foreign_formats(options: OverlayOptions, home: str) -> None:
                 f"storagefs does not know the format of layers written with {option}",
                 remedy=f"remove {option} from storage.conf, or use the Go tools",
             )
-
-
-def _was_written_by_a_program(home: str) -> bool:
-    """Whether the Go tools noted that a mount program, with its own whiteouts, was at work."""
-    try:
-        with open(os.path.join(home, ".has-mount-program"), "rb") as note:
-            return note.read(8) == b"true"
-    except FileNotFoundError:
-        return False

@@ -52,7 +52,8 @@ class OverlayDriver:
 
     def check_supported(self) -> None:
         """Raise DriverNotSupportedError where overlay cannot work."""
-        self._probe().overlay()
+        if not self._program():
+            self._probe().overlay()
 
     def status(self) -> Sequence[tuple[str, str]]:
         """Return what ``storagefs status`` says about overlay."""
@@ -68,10 +69,10 @@ class OverlayDriver:
         backing = ("Backing Filesystem", "extfs" if fstype.startswith("ext") else fstype)
         probe = self._probe()
         try:
-            probe.overlay()
+            self.check_supported()
         except DriverNotSupportedError as refused:
             return (backing, ("Supported", str(refused)))
-        native = not self._options.mount_program and probe.native_diff()
+        native = not self._program() and probe.native_diff()
         return (
             backing,
             ("Supports d_type", "true"),
@@ -88,12 +89,15 @@ class OverlayDriver:
 
     def _check_writing(self, new: NewLayer) -> None:
         from drivers.overlay.assembly import refuse_foreign_formats
+        from drivers.overlay.program import note
 
-        refuse_foreign_formats(self._options, self.home)
+        refuse_foreign_formats(self._options)
         if new.writable and (self._options.size or self._options.inodes):
             raise DriverNotSupportedError(
                 self.name, "storagefs sets no quota", remedy="remove size and inodes"
             )
+        if self._program():
+            note(self.home)
 
     def create_from_template(self, new: NewLayer, template: LayerID) -> None:
         """Make a layer with nothing of its own on top of *template*, as the Go tools do."""
@@ -126,7 +130,7 @@ class OverlayDriver:
     def _place(self, path: str) -> ApplyPlace:
         return ApplyPlace(
             os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
-            Whiteouts.OVERLAY,
+            Whiteouts.KEEP if self._program() else Whiteouts.OVERLAY,
             self._xattr_prefix(),
             self._options.ignore_chown_errors,
         )
@@ -185,10 +189,14 @@ class OverlayDriver:
         return self._views().mount(request)
 
     def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
-        """Whether the kernel maps the IDs of lower directories."""
+        """Whether the kernel, or the program that mounts, maps the IDs of lower directories."""
         from drivers.linux import capability
+        from drivers.overlay import program
 
-        del uid_map, gid_map
+        if not self._where.shifting:
+            return False
+        if self._program():
+            return program.shifts((uid_map, gid_map))
         if self._where.rootless or not capability.can_mount():
             return False
         return self._probe().mapped_lowers()
@@ -254,6 +262,8 @@ class OverlayDriver:
         full = TreeDifference(self.open_merged, layer, parent, maps, parent_maps)
         if parent != (chain[0].layer if chain else None) or older_contents(directory):
             return full
+        if self._program():
+            return full
         lowers = self._views().assembly.lowers(layer, directory) if chain else ()
         return OwnDifference(self.diff_directory(layer), lowers, self._xattr_prefix(), full)
 
@@ -297,6 +307,11 @@ class OverlayDriver:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _program(self) -> str:
+        from drivers.overlay.program import program_for
+
+        return program_for(self.home, self._options.mount_program)
 
     def _views(self) -> "Views":
         from drivers.overlay.views import Views

@@ -70,6 +70,11 @@ class OverlayMount:
             parts.append(f'context="{self.label}"')
         return ",".join(parts)
 
+    def program_data(self) -> str:
+        """Return the text for a program, which takes flags by their names."""
+        named = [name for name, (flag, is_set) in _FLAGS.items() if is_set and self.flags & flag]
+        return ",".join((self.data(), *named))
+
     def has_separators(self) -> bool:
         """Whether a path contains what separates paths in :meth:`data`."""
         paths = (*self.lowers, self.upper, self.work)

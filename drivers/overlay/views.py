@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from errno import EINVAL
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from drivers.errors import LayerDirectoryError, MountFailedError
 from drivers.idmap.maps import NO_MAPS, MapPair
 from drivers.ids import LayerID
 from drivers.linux import mountinfo
-from drivers.overlay import mounting, shifting
+from drivers.overlay import mounting, program, shifting
 from drivers.overlay.assembly import Assembly
 from drivers.overlay.layout import Layout
 from drivers.overlay.mountdata import OverlayMount
@@ -38,7 +39,23 @@ class Views:
         rootless: bool,
     ) -> None:
         self._layout, self._options, self._run_home = layout, options, run_home
-        self.assembly = Assembly(layout, options, probe, run_home=run_home, rootless=rootless)
+        self._probe, self._rootless = probe, rootless
+
+    @cached_property
+    def _program(self) -> str:
+        return program.program_for(self._layout.home, self._options.mount_program)
+
+    @cached_property
+    def assembly(self) -> Assembly:
+        """What puts the mounts together."""
+        return Assembly(
+            self._layout,
+            self._options,
+            self._probe,
+            run_home=self._run_home,
+            userxattr=self._rootless and not self._program,
+            metacopy=not self._program,
+        )
 
     def mount(self, request: MountRequest) -> str:
         """Mount at the layer's place, or find it mounted; return the path."""
@@ -52,14 +69,23 @@ class Views:
             mounting.make_home_private(self._layout.home)
         if overlay.work:
             mounting.forget_volatile(overlay.work)
-        shift = self._shift(directory, (request.uid_map, request.gid_map))
-        if shift is None:
+        self._mount_at(target, overlay, directory, request)
+        return target
+
+    def _mount_at(
+        self, target: str, overlay: OverlayMount, directory: str, request: MountRequest
+    ) -> None:
+        maps = request.uid_map, request.gid_map
+        shift = self._shift(directory, maps)
+        if self._program:
+            program.note(self._layout.home)
+            program.mount_at(self._program, self._layout.home, target, overlay, maps)
+        elif shift is None:
             mounting.mount_at(target, overlay)
         else:
             place = _make_mount_point(request.layer, _mapped(target))
             with shifting.attached(overlay, shift, place) as mapped:
                 mounting.mount_at(target, mapped)
-        return target
 
     def open(self, layer: LayerID, maps: MapPair) -> int:
         """Return a private read-only view, attached nowhere."""
@@ -68,9 +94,15 @@ class Views:
         request = MountRequest(layer=layer, read_only=True, options=options)
         overlay = self.assembly.overlay(request, directory)
         shift = self._shift(directory, maps)
-        if shift is None:
-            return mounting.mount_detached(overlay, self._run_home)
+        if self._program or shift is None:
+            return self._detached(overlay, maps)
         return self._open_shifted(overlay, shift)
+
+    def _detached(self, overlay: OverlayMount, maps: MapPair) -> int:
+        if not self._program:
+            return mounting.mount_detached(overlay, self._run_home)
+        home = self._layout.home
+        return program.mount_detached(self._program, home, self._run_home, overlay, maps)
 
     def open_writable(self, layer: LayerID) -> int:
         """Return a private view that can be written; nobody else may have the layer mounted."""
@@ -84,7 +116,7 @@ class Views:
                 layer, directory, "is in a store that is only read", remedy="write to a copy of it"
             )
         mounting.forget_volatile(overlay.work)
-        return mounting.mount_detached(overlay, self._run_home)
+        return self._detached(overlay, NO_MAPS)
 
     def _open_shifted(self, overlay: OverlayMount, shift: Shift) -> int:
         def opened(mapping: AbstractContextManager[OverlayMount]) -> int:

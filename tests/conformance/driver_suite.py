@@ -441,7 +441,11 @@ class DriverSuite:
         driver.unmount(CHILD)
         driver.create_from_template(NewLayer(id=NEXT, parent=BASE), CHILD)
         driver.remap(NEXT, NO_MAPS, UPPER_IDS)
-        fd = driver.open_merged(NEXT)
+        before, fd = driver.open_merged(CHILD), driver.open_merged(NEXT)
+        for name in ("file", "hard", "link", "fifo", "null"):
+            times = [os.lstat(f"/proc/self/fd/{one}/{name}").st_mtime_ns for one in (before, fd)]
+            assert times[0] == times[1], name
+        os.close(before)
         view = Path(f"/proc/self/fd/{fd}")
         owners = {name: os.lstat(view / name)[4:6] for name in ("file", "dir/file", "link", "null")}
         assert owners.pop("dir/file") == (101_000, 201_000)

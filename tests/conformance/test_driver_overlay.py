@@ -14,6 +14,7 @@ from drivers.errors import (
     TooManyLayersError,
     UnsafeNameError,
 )
+from drivers.idmap.maps import NO_MAPS
 from drivers.ids import LayerID
 from drivers.linux import mount, mountinfo
 from drivers.protocol import Change, ChangeKind, Driver, DriverOptions, MountRequest, NewLayer
@@ -22,7 +23,9 @@ from drivers.trash import TrashDirectory
 from tests.conformance.driver_suite import (
     BASE,
     CHILD,
+    OTHER_IDS,
     TOP,
+    UPPER_IDS,
     DriverSuite,
     edit_layer,
     fill,
@@ -40,6 +43,34 @@ def driver(roots: Roots) -> Driver:
 
 class TestOverlay(DriverSuite):
     """The suite, with the fixture of this module."""
+
+    def test_directories_keep_their_times_when_owners_change(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        edit_layer(driver, BASE, lambda root: os.link(root / "dir" / "file", root / "dir" / "two"))
+        edit_layer(driver, BASE, lambda root: os.utime(root / "dir", ns=(10**18, 10**18)))
+        driver.create(NewLayer(id=CHILD, parent=BASE, writable=True))
+        driver.remap(CHILD, NO_MAPS, UPPER_IDS)
+        fd = driver.open_merged(CHILD)
+        assert os.stat("dir", dir_fd=fd).st_mtime_ns == 10**18
+        assert os.stat("dir/two", dir_fd=fd).st_nlink == 2
+        os.close(fd)
+
+    def test_a_change_of_owners_rotates_the_contents(self, driver: Driver, roots: Roots) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        os.chmod(driver.diff_directory(BASE), 0o750)
+        driver.create(NewLayer(id=CHILD, parent=BASE, writable=True))
+        driver.remap(CHILD, NO_MAPS, UPPER_IDS)
+        driver.remap(CHILD, UPPER_IDS, OTHER_IDS)
+        child = home(roots) / CHILD
+        assert {"diff", "diff1", "diff2"} <= set(os.listdir(child))
+        assert os.listdir(child / "diff") == []
+        status = os.stat(child / "diff")
+        assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o750, 500_000, 600_000)
+        assert os.lstat(child / "diff2" / "file").st_uid == 100_000
+        assert os.lstat(child / "diff1" / "file").st_uid == 500_000
+        assert driver.changes(CHILD, BASE, maps=OTHER_IDS) == []
 
 
 def make_chain(driver: Driver, length: int) -> list[LayerID]:
@@ -359,20 +390,18 @@ class TestMounting:
         assert sorted(os.listdir(roots.run / "overlay")) == ["native-diff()-true", "overlay-true"]
         assert "staging" not in os.listdir(home(roots))
 
-    def test_a_format_that_we_do_not_speak_is_refused(self, roots: Roots) -> None:
-        driver = open_for(roots, "overlay", "overlay.mount_program=/usr/bin/fuse-overlayfs")
-        with pytest.raises(DriverNotSupportedError, match="mount_program"):
-            driver.create(NewLayer(id=BASE))
+    @pytest.mark.parametrize("option", ["use_composefs=true", "force_mask=shared"])
+    def test_a_format_that_we_do_not_speak_is_refused(self, roots: Roots, option: str) -> None:
+        driver = open_for(roots, "overlay", f"overlay.{option}")
+        with pytest.raises(DriverNotSupportedError, match=option.partition("=")[0]):
+            driver.create(NewLayer(id=BASE, writable=True))
+        assert not roots.graph.exists()
 
-    def test_a_store_of_a_mount_program_is_not_mounted_natively(
-        self, driver: Driver, roots: Roots
-    ) -> None:
-        driver.create(NewLayer(id=BASE, writable=True))
-        (home(roots) / ".has-mount-program").write_text("true")
-        with pytest.raises(DriverNotSupportedError, match="mount_program"):
-            driver.mount(MountRequest(layer=BASE))
-        (home(roots) / ".has-mount-program").write_text("false")
-        driver.mount(MountRequest(layer=BASE))
+    def test_a_quota_is_refused(self, roots: Roots) -> None:
+        driver = open_for(roots, "overlay", "overlay.size=1G")
+        with pytest.raises(DriverNotSupportedError, match="quota"):
+            driver.create(NewLayer(id=BASE, writable=True))
+        driver.create(NewLayer(id=BASE))
 
 
 class TestChanges:
