@@ -48,3 +48,27 @@ def test_podman_and_we_never_give_the_same_ids(
         assert ours.uid_map == ours.gid_map == (IDMap(0, 100_500, 300),)
         assert containers[last].uid_map == (IDMap(0, 100_800, 500),)
         assert ours.layer in go.storage("layers")
+
+
+def test_podman_takes_the_mapped_copy_that_we_made(roots: Roots) -> None:
+    go = GoTools(roots, driver="vfs", timeout=60)
+    working = go.buildah("from", "scratch")
+    Path(go.buildah("mount", working), "file").write_text("x")
+    go.buildah("commit", "-q", working, "localhost/img:1")
+    maps = (IDMap(0, 100_000, 65536),)
+    with open_store(StoreOptions(str(roots.graph), str(roots.run), driver="vfs")) as store:
+        ours = store.containers.create(image="localhost/img:1", uid_map=maps, gid_map=maps)
+        flags = ("--uidmap=0:100000:65536", "--gidmap=0:100000:65536")
+        theirs = go.podman("create", "--network=none", *flags, "localhost/img:1", "/x")
+        image = store.snapshot().images.by_name["localhost/img:1"]
+        [copy] = image.mapped_layers
+        layers, containers = store.snapshot().layers.by_id, store.snapshot().containers.by_id
+        assert {layers[containers[one].layer].parent for one in (ours.id, theirs)} == {copy}
+        file = Path(store.mounts.mount(theirs), "file")
+        assert (file.stat().st_uid, file.read_text()) == (100_000, "x")
+        store.mounts.unmount(theirs)
+        go.podman("rm", theirs)
+        store.containers.delete(ours.id)
+        go.buildah("rm", working)
+        go.podman("rmi", "localhost/img:1")
+        assert store.driver.list_layers() == []
