@@ -54,11 +54,10 @@ def _candidates(request: Request, done: Sequence[str], started: str) -> Iterable
     if waiting is not None:
         return _values_of(waiting)
     try:
+        if not parse([*done, verbs[0].name], GLOBAL_FLAGS, verbs).arguments:  # only flags so far
+            return _flags(GLOBAL_FLAGS) if started.startswith("-") else _verbs(request.verbs)
         line = parse(done, GLOBAL_FLAGS, verbs)
     except (UsageError, HelpAsked):
-        known = {name for verb in verbs for name in (verb.name, *verb.aliases)}
-        if known.isdisjoint(done):  # only flags up to here
-            return _flags(GLOBAL_FLAGS) if started.startswith("-") else _verbs(request.verbs)
         return ()
     verb = next(verb for verb in request.verbs if verb.name == line.verb.name)
     if started.startswith("-") and "--" not in done:

@@ -9,6 +9,7 @@ from typing import Final
 from backend.cli.request import Request
 from backend.config.files import read_settings
 from backend.model.options import StoreOptions
+from drivers.idmap.maps import IDMap
 
 _HEADER: Final = ("OPTION", "VALUE", "ORIGIN")
 _SILENCED: Final = ("CONTAINERS_STORAGE_CONF_OVERRIDE", "STORAGE_DRIVER", "STORAGE_OPTS")
@@ -21,6 +22,8 @@ _MEMBERS: Final = (
     ("driver", "driver", False),
     ("driver-priority", "driver_priority", False),
     ("driver-options", "driver_options", False),
+    ("uidmap", "uid_map", False),
+    ("gidmap", "gid_map", False),
     ("root_auto_ns_user", "root_auto_userns_user", False),
     ("auto_userns_min_size", "auto_userns_min_size", False),
     ("auto_userns_max_size", "auto_userns_max_size", False),
@@ -58,14 +61,25 @@ def _warn_of_unknown_keys(request: Request) -> None:
 
 def _members(options: StoreOptions) -> Mapping[str, object]:
     found = ((member, getattr(options, field), always) for member, field, always in _MEMBERS)
-    return {member: value for member, value, always in found if value or always}
+    return {member: _plain(value) for member, value, always in found if value or always}
+
+
+def _plain(value: object) -> object:
+    """*value* with ID maps as objects."""
+    if isinstance(value, tuple):
+        return [entry._asdict() if isinstance(entry, IDMap) else entry for entry in value]
+    return value
+
+
+def _word(entry: object) -> str:
+    return ":".join(map(str, entry)) if isinstance(entry, IDMap) else str(entry)
 
 
 def _rows(options: StoreOptions) -> Iterator[tuple[str, str, str]]:
     fields = [field for _, field, _ in _MEMBERS if field != "pull_options"]
     for field in (*fields, "sync"):
         value = getattr(options, field)
-        text = " ".join(value) if isinstance(value, tuple) else str(value)
+        text = " ".join(map(_word, value)) if isinstance(value, tuple) else str(value)
         yield field, text or "-", options.origins.get(field, "-")
     for key, value in options.pull_options.items():
         yield f"pull_options.{key}", value or "-", options.origins.get(f"pull_options.{key}", "-")

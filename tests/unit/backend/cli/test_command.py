@@ -212,6 +212,18 @@ def test_config_shows_each_value_with_its_origin(storagefs: Command, tmp_path: P
     assert "driver\tvfs\tSTORAGE_DRIVER" in origins.stdout.splitlines()
 
 
+def test_config_shows_maps_of_ids(storagefs: Command, tmp_path: Path) -> None:
+    Path(storagefs.environment["CONTAINERS_STORAGE_CONF"]).write_text(
+        '[storage.options]\nremap-uids = "0:1000:10"\nremap-gids = "0:2000:10"\n'
+    )
+
+    shown = json.loads(storagefs.plain("config").stdout)
+    rows = storagefs.plain("config", "--origin").stdout.splitlines()
+
+    assert shown["uidmap"] == [{"container_id": 0, "host_id": 1000, "size": 10}]
+    assert any(row.startswith("gid_map\t0:2000:10\t") for row in rows)
+
+
 def test_config_of_one_file_reads_that_file_alone(storagefs: Command, tmp_path: Path) -> None:
     other = tmp_path / "other.conf"
     other.write_text('[storage]\ngraphroot = "/other"\n')

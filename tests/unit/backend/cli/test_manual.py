@@ -1,0 +1,44 @@
+"""Manual pages from the table of verbs."""
+
+import shutil
+
+import pytest
+
+from fusefs.verbs import VERBS
+from tests.support import process
+from tests.support.commandline import run
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
+@pytest.mark.parametrize("words", [(), ("create-container",), ("layers",)], ids=str)
+def test_man_formats_the_page_without_a_warning(words: tuple[str, ...]) -> None:
+    page = run("man", *words).out
+
+    done = process.run(
+        ["man", "--warnings", "-E", "ascii", "-l", "-"], stdin=page, environment={"MANWIDTH": "80"}
+    )
+
+    assert done.stderr == b""
+    assert b"SYNOPSIS" in done.stdout
+    assert b"storagefs" in done.stdout
+
+
+def test_the_page_of_a_verb_has_its_names_flags_and_example() -> None:
+    verb = next(verb for verb in VERBS if verb.name == "diff")
+
+    page = run("man", "diff").text.replace("\\-", "-")
+
+    for flag in verb.flags:
+        assert all(f"\\fB{name}\\fR" in page for name in flag.names)
+    assert f"storagefs {verb.example}" in page
+    assert run("man", "diff-size").text == run("man", "diffsize").text
+
+
+def test_the_page_of_the_program_names_every_verb() -> None:
+    page = run("man").text.replace("\\-", "-")
+
+    assert all(f"\\fB{verb.name}\\fR" in page for verb in VERBS)
+
+
+def test_there_is_no_page_for_what_is_no_verb() -> None:
+    assert run("man", "nonsense").code == 1
