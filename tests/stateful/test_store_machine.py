@@ -45,6 +45,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.images: dict[str, Known] = {}
         self.containers: dict[str, Known] = {}
         self.own: dict[str, str] = {}
+        self.made = 0
+
+    def new_id(self) -> str:
+        """The same in each run of a history, so that it can be repeated."""
+        self.made += 1
+        return f"{self.made:064x}"
 
     @staticmethod
     def pick(data: st.DataObject, objects: dict[str, Known]) -> str:
@@ -63,14 +69,16 @@ class StoreMachine(RuleBasedStateMachine):
         parents = [None, *self.image_layers()]
         parent = data.draw(st.sampled_from(parents))
         free = self.free(self.layers, names)
-        layer = self.store.layers.create(parent=parent, names=free, writable=False)
+        layer = self.store.layers.create(
+            id=self.new_id(), parent=parent, names=free, writable=False
+        )
         self.layers[layer.id] = Known(set(free), parent)
 
     @rule(data=st.data(), files=FILES)
     def put_layer(self, data: st.DataObject, files: dict[str, bytes]) -> None:
         parent = data.draw(st.sampled_from([None, *self.image_layers()]))
         archive = layer_tar([Entry(name, content) for name, content in files.items()])
-        layer = self.store.layers.put(io.BytesIO(archive), parent=parent)
+        layer = self.store.layers.put(io.BytesIO(archive), id=self.new_id(), parent=parent)
         self.layers[layer.id] = Known(set(), parent, archive=archive)
 
     @precondition(lambda self: self.layers)
@@ -86,7 +94,7 @@ class StoreMachine(RuleBasedStateMachine):
     def create_image(self, data: st.DataObject, names: list[str]) -> None:
         layer = data.draw(st.sampled_from([None, *self.image_layers()]))
         free = self.free(self.images, names)
-        image = self.store.images.create(layer=layer, names=free)
+        image = self.store.images.create(id=self.new_id(), layer=layer, names=free)
         self.images[image.id] = Known(set(free), layer)
 
     @precondition(lambda self: self.images)
@@ -94,7 +102,9 @@ class StoreMachine(RuleBasedStateMachine):
     def create_container(self, data: st.DataObject, names: list[str]) -> None:
         image = self.pick(data, self.images)
         free = self.free(self.containers, names)
-        container = self.store.containers.create(image=image, names=free)
+        container = self.store.containers.create(
+            id=self.new_id(), layer_id=self.new_id(), image=image, names=free
+        )
         self.containers[container.id] = Known(set(free), image)
         self.own[container.id] = container.layer
         self.layers[container.layer] = Known(set(), self.images[image].below)
