@@ -3,7 +3,7 @@
 Used by: backend.api. Knows nothing of: where entries go (an EntrySink), stores, records.
 
 The calling thread reads, decompresses, scans and feeds the sink; each digest and the compression
-of the tar-split have a thread of their own, which are a few pieces of 1 MiB behind at most.
+of the tar-split have a thread of their own, each a few pieces behind at most.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from drivers.archive.compression import Compression
 from drivers.archive.entry import Entry
 from drivers.archive.worker import Worker
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 256 << 10
 _SHA256: Final = "sha256:"
 _FASTEST: Final = 1
 

@@ -50,6 +50,8 @@ class Writer:
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
         self._names = _Names()
+        self._encoded = b"", b""
+        """The last segment and its text: gigabytes of zeros at the end are all the same."""
         self._lines: list[bytes] = []
         self._length = 0
         self._position = 0
@@ -60,8 +62,10 @@ class Writer:
 
     def segment(self, payload: bytes) -> None:
         """Add raw bytes."""
-        text = binascii.b2a_base64(payload, newline=False)
-        self._add(b'{"type":2,"payload":"%b","position":%d}\n' % (text, self._position))
+        if payload != self._encoded[0]:
+            self._encoded = payload, binascii.b2a_base64(payload, newline=False)
+        end = b'","position":%d}\n' % self._position
+        self._add(b"".join((b'{"type":2,"payload":"', self._encoded[1], end)))
 
     def file(self, name: bytes, size: int, crc: int) -> None:
         """Add the place of a payload of *size* bytes."""
