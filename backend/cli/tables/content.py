@@ -58,6 +58,14 @@ VERBS: Final = (
         flags=(INPUT,),
     ),
     Verb(
+        name="applydiff-using-staging-dir",
+        module="backend.cli.staging",
+        summary="Put the files of a directory into a layer, which is made if it is not there",
+        example="applydiff-using-staging-dir next layout",
+        arguments="LAYER DIRECTORY",
+        inside=True,
+    ),
+    Verb(
         name="copy",
         module="backend.cli.copying",
         summary="Copy files into a layer, or out of one (LAYER:/PATH)",

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "mount": "tests/mount mounts trees",
     "umount": "tests/mount mounts trees",
     "errors": "it needs a mounted tree",
+    "applydiff-using-staging-dir": "it needs a setting: test_staging.py",
     "unshare": "it needs user namespaces: test_unshare.py",
 }
 """Verbs whose example cannot run here, and why."""
