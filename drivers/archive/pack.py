@@ -10,8 +10,9 @@ Go tools break the archive off without a word. So is one that cannot be read.
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 from drivers.archive import entry, packentry, packheader
 from drivers.archive.entry import Entry
@@ -27,13 +28,15 @@ from drivers.archive.packoverlay import OverlayMarks, is_whiteout
 from drivers.errors import ArchiveError
 from drivers.idmap.maps import NO_MAPS, MapPair
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import GONE, Found, walk
+from drivers.linux.treewalk import Found, walk
 from drivers.protocol import Change, ChangeKind
 
 _PIECE: Final = 1 << 20
 _SMALL: Final = 1 << 18
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
+_CHANGED: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
+_T = TypeVar("_T")
 _NOTHING_PRIVATE: Final = b"\0"
 
 
@@ -97,9 +100,8 @@ def _located(root: int, changes: Sequence[Change]) -> Iterator[tuple[int, bytes,
             path = change.path[1:]
             directory = path.rpartition(b"/")[0]
             if directory != opened:
-                try:
-                    following = open_inside(root, directory, _DIRECTORY)
-                except GONE:
+                following = _attempt(partial(open_inside, root, directory, _DIRECTORY))
+                if following is None:
                     continue
                 os.close(parent)
                 opened, parent = directory, following
@@ -140,34 +142,35 @@ class _Packer:
                 yield packheader.encode(packentry.removal(path, os.fstat(parent)))
                 continue
             name = path.rpartition(b"/")[2]
-            try:
-                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            yield from self._entry(Found(parent, name, path, status))
+            status = _attempt(partial(os.stat, name, dir_fd=parent, follow_symlinks=False))
+            if status is not None:
+                yield from self._entry(Found(parent, name, path, status))
 
     def _entry(self, found: Found) -> Iterator[bytes]:
         self.at = found.path
         mode = found.status.st_mode
-        try:
-            if stat.S_ISDIR(mode):
-                yield from self._directory(found)
-            elif stat.S_ISREG(mode) and found.status.st_size and not self._links.earlier(found):
-                yield from self._file(found)
-            elif not stat.S_ISSOCK(mode):
-                yield self._header_alone(found)
-        except GONE:
-            return
+        if stat.S_ISDIR(mode):
+            yield from self._directory(found)
+        elif stat.S_ISREG(mode) and found.status.st_size and not self._links.earlier(found):
+            yield from self._file(found)
+        elif not stat.S_ISSOCK(mode):
+            header = _attempt(partial(self._header_alone, found))
+            if header is not None:
+                yield header
 
     def _file(self, found: Found) -> Iterator[bytes]:
-        fd = os.open(found.name, _FILE, dir_fd=found.parent)
+        fd = _attempt(partial(os.open, found.name, _FILE, dir_fd=found.parent))
+        if fd is None:
+            return
         try:
             found = found._replace(status=os.fstat(fd))
             if not stat.S_ISREG(found.status.st_mode):
                 return
             attributes = attributes_of(fd)
             if self._marks and self._marks.attribute(b"metacopy") in attributes.names:
-                os.dup2(self._open_merged(found.path, _FILE), fd, inheritable=False)
+                below = self._open_merged(found.path, _FILE)
+                os.dup2(below, fd, inheritable=False)
+                os.close(below)
             self._links.remember(found)
             owner = self._owners.of(found)
             header = describe(found, owner, attributes.travelling(self._private))
@@ -194,8 +197,10 @@ class _Packer:
         return packheader.encode(header, owner.user, owner.group)
 
     def _directory(self, found: Found) -> Iterator[bytes]:
+        attributes = _attempt(partial(attributes_at, found))
+        if attributes is None:
+            return
         owner = self._owners.of(found)
-        attributes = attributes_at(found)
         header = describe(found, owner, attributes.travelling(self._private))
         yield packheader.encode(header, owner.user, owner.group)
         if self._marks is None or not attributes.names:
@@ -223,6 +228,16 @@ class _Packer:
             assert self._marks is not None
             self._merged = self._marks.open_merged()
         return open_inside(self._merged, path, flags)
+
+
+def _attempt(read: Callable[[], _T]) -> _T | None:
+    """Return what *read* returns; None where an entry is gone, or no longer what it was."""
+    try:
+        return read()
+    except OSError as failure:
+        if failure.errno not in _CHANGED:
+            raise
+        return None
 
 
 def _is_opaque(marks: OverlayMarks, attributes: Attributes) -> bool:

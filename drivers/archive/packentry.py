@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from drivers.archive import entry
+from drivers.archive import entry, whiteout
 from drivers.archive.entry import NO_XATTRS, Entry
 from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.linux import xattr
@@ -24,11 +24,8 @@ from drivers.linux.treewalk import Found
 NOBODY: Final = 65534
 """What a container sees as owner where its maps have no ID for it."""
 
-REMOVED: Final = b".wh."
-"""Begins the name of a file that says that another is removed."""
-
 _SECURITY: Final = (b"security.capability", b"security.ima")
-_NOT_READABLE: Final = (errno.ENODATA, errno.E2BIG)
+_NOT_READABLE: Final = (errno.ENODATA, errno.ENOENT, errno.E2BIG)
 _TYPES: Final = {
     stat.S_IFREG: entry.REGULAR,
     stat.S_IFDIR: entry.DIRECTORY,
@@ -61,7 +58,7 @@ class Owners:
         Owners of files that mark a removal by their names are as on disk.
         """
         uid, gid = found.status.st_uid, found.status.st_gid
-        if self._maps != NO_MAPS and found.name.startswith(REMOVED):
+        if self._maps != NO_MAPS and whiteout.is_marker(found.name):
             return Owner(uid, gid, *_names(uid, gid))
         known = self._known.get((uid, gid, unknown))
         if known is None:
@@ -134,14 +131,13 @@ def removal(path: bytes, directory: os.stat_result) -> Entry:
 
 def opaque(header: Entry) -> Entry:
     """Return the entry that removes what the layers below have in the directory *header*."""
-    name = header.name + REMOVED + b".wh..opq"
-    mode = header.mode & 0o777
+    name, mode = header.name + whiteout.OPAQUE, header.mode & 0o777
     return Entry(name, entry.REGULAR, mode=mode, uid=header.uid, gid=header.gid)
 
 
 def _marked(path: bytes) -> bytes:
     directory, slash, name = path.rpartition(b"/")
-    return directory + slash + REMOVED + name
+    return directory + slash + whiteout.marker_of(name)
 
 
 class Attributes(NamedTuple):

@@ -1,9 +1,7 @@
 """Archives of layers without an archive of their own: ours are those of ``containers-storage``."""
 
-import io
 import os
 import subprocess
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -18,6 +16,7 @@ from drivers.protocol import Driver
 from tests.conformance.driver_suite import EDITS, edit_layer, fill, open_for
 from tests.support import debian, packcontent
 from tests.support.gotools import GoTools, Roots
+from tests.support.tarlisting import assert_same, listed, names, undated
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.gotools]
 
@@ -85,35 +84,6 @@ def theirs(tools: GoTools, *layers: str) -> bytes:
 
 def ours(driver: Driver, layer: LayerID, parent: LayerID | None = None) -> bytes:
     return b"".join(driver.diff(layer, parent))
-
-
-def assert_same(our: bytes, their: bytes) -> None:
-    """Equal bytes; where they are not, the listings tell more than a position does."""
-    if our != their:
-        assert listed(our) == listed(their)
-    assert our == their
-
-
-def listed(archive: bytes) -> list[object]:
-    with tarfile.open(fileobj=io.BytesIO(archive), errors="surrogateescape") as members:
-        return [
-            (
-                *(m.name, m.type, oct(m.mode), m.uid, m.gid, m.uname, m.gname, m.size, m.mtime),
-                *(m.linkname, m.devmajor, m.devminor, m.pax_headers),
-            )
-            for m in members
-        ]
-
-
-def undated(archive: bytes) -> bytes:
-    """The archive with the times of removals cleared: the Go tools take the present for them."""
-    cleared = bytearray(archive)
-    with tarfile.open(fileobj=io.BytesIO(archive), errors="surrogateescape") as members:
-        for member in members:
-            if os.path.basename(member.name).startswith(".wh."):
-                start = member.offset_data - 512
-                cleared[start + 136 : start + 156] = bytes(20)
-    return bytes(cleared)
 
 
 @pytest.mark.parametrize("content", packcontent.CONTENT.values(), ids=packcontent.CONTENT.keys())
@@ -196,10 +166,9 @@ def test_what_two_layers_remove_is_removed_by_the_same_entries(overlay: GoTools)
     assert_same(ours(driver, middle, base), theirs(overlay, middle))
     archive = ours(driver, top, middle)
     assert_same(archive, theirs(overlay, top))
-    names = [member[0] for member in listed(archive)]
-    assert "kept/.wh..wh..opq" in names
-    assert "gone/.wh..wh..opq" not in names
-    assert "again/.wh..wh..opq" not in names
+    assert "kept/.wh..wh..opq" in names(archive)
+    assert "gone/.wh..wh..opq" not in names(archive)
+    assert "again/.wh..wh..opq" not in names(archive)
 
 
 MAPS = ("--uidmap", "0:100000:65536", "--gidmap", "0:200000:65536")
@@ -229,7 +198,7 @@ def test_owners_are_compared_as_the_containers_see_them(vfs: GoTools) -> None:
     os.chown(Path(vfs.storage("mount", layer).strip(), "new"), 100001, 200001)
     our = b"".join(driver_of(vfs).diff(layer, base, maps=INSIDE))
     assert_same(undated(our), undated(theirs(vfs, layer)))
-    assert [member[0] for member in listed(our)] == ["new"]
+    assert names(our) == ["new"]
 
 
 def test_a_file_beyond_eight_gigabytes_has_the_same_header(overlay: GoTools) -> None:
