@@ -9,15 +9,16 @@ each file's checksum is compared. Source: containers/storage layers.go (Diff).
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import Final
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
 from backend.api.workshop import Workshop
-from backend.errors import DamagedError, LayerUnknownError
+from backend.errors import DamagedError, InvalidValueError, LayerUnknownError
 from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compression import Compression, compressed
+from drivers.archive.reassemble import reassemble
 from drivers.errors import ArchiveError
 from drivers.ids import LayerID
 
@@ -57,7 +58,7 @@ def open_diff(
     layers = shop.fresh().layers
     layer = lookup.layer(layers, reference)
     below = base_of(layers, layer, base)
-    kind = Compression(layer.compression) if compression is None else compression
+    kind = _recorded(layer) if compression is None else compression
     with ExitStack() as opened:
         plain = _plain(shop, layers, layer, below, opened)
         chunks = compressed(plain, kind)
@@ -84,7 +85,10 @@ def _plain(
 ) -> Iterator[bytes]:
     """The uncompressed archive: as it came if that is known, else as the driver makes it."""
     driver = shop.open_driver()
-    tar_split = _tar_split(shop, layer) if below == layer.parent else None
+    if layer.incomplete:
+        path = driver.diff_directory(layer.id)
+        raise DamagedError(f"layer {layer.id[:12]}", path, "it is half made or half deleted")
+    tar_split = shop.open_tar_split(layer) if below == layer.parent else None
     if tar_split is None:
         chunks = driver.diff(
             layer.id, below, maps=maps_of(layer), parent_maps=maps_below(layers, below)
@@ -92,8 +96,6 @@ def _plain(
         return opened.enter_context(closing(_whole(shop, chunks, layer)))
     opened.enter_context(tar_split)
     content = opened.enter_context(closing(driver.open_content(layer.id)))
-    from drivers.archive.reassemble import reassemble
-
     pieces = reassemble(tar_split, content.open)
     return opened.enter_context(closing(_blaming(pieces, layer, shop.tar_split(layer))))
 
@@ -112,14 +114,16 @@ def _whole(
         raise LayerUnknownError(layer.id)
 
 
-def _tar_split(shop: Workshop, layer: Layer) -> BinaryIO | None:
-    path = shop.tar_split(layer)
-    if layer.incomplete:
-        raise DamagedError(f"layer {layer.id[:12]}", path, "the layer is half made")
+def _recorded(layer: Layer) -> Compression:
     try:
-        return open(path, "rb")
-    except FileNotFoundError:
-        return None
+        return Compression(layer.compression)
+    except ValueError:
+        raise InvalidValueError(
+            "compression",
+            str(layer.compression),
+            f"the record of layer {layer.id[:12]} has a number that says nothing",
+            remedy="ask for the uncompressed archive",
+        ) from None
 
 
 def _blaming(chunks: Iterator[bytes], layer: Layer, path: str) -> Generator[bytes, None, None]:

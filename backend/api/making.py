@@ -156,10 +156,9 @@ def _like(template: Layer, wanted: Layer) -> Layer:
 
 
 def _copy_tar_split(shop: Workshop, template: Layer, layer: Layer) -> None:
-    try:
-        source = open(shop.tar_split(template), "rb")  # noqa: SIM115 - closed below
-    except FileNotFoundError:
-        return  # it was not made from an archive
+    source = shop.open_tar_split(template)
+    if source is None:
+        return
     import shutil  # nobody who makes an empty layer needs it
 
     with source, StagedFile(shop.trash_root) as copy:

@@ -12,7 +12,12 @@ from backend.api import lookup
 from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
 from backend.api.objects import checked_names
 from backend.api.workshop import Workshop, component, storable
-from backend.errors import DuplicateIDError, InvalidValueError, ParentIsContainerError
+from backend.errors import (
+    DamagedError,
+    DuplicateIDError,
+    InvalidValueError,
+    ParentIsContainerError,
+)
 from backend.files import bigdata
 from backend.model.records import EMPTY, Layer
 from backend.stores.transaction import WriteTx
@@ -141,6 +146,9 @@ def check_flags(flags: Mapping[str, Any]) -> None:
 
 def _parent(shop: Workshop, tx: WriteTx, reference: str) -> Layer:
     parent = lookup.layer(shop.all_layers(tx), reference)
+    if parent.incomplete:
+        reason = "it is half made or half deleted"
+        raise DamagedError(f"would-be parent layer {parent.id[:12]}", parent.location, reason)
     container = tx.containers.table.by_layer.get(parent.id)
     if container is not None:
         raise ParentIsContainerError(parent.id, container.id)

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from backend.errors import InvalidValueError
+from backend.errors import DamagedError, InvalidValueError
 from backend.files.paths import TAR_SPLIT, StorePaths
 from backend.model.options import StoreOptions
 from backend.model.records import Layer
@@ -21,6 +21,7 @@ from backend.stores.whole import Snapshots
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import is_path_component
+from drivers.linux import regularfile
 from drivers.protocol import Driver, IDShift
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -70,9 +71,25 @@ class Workshop:
 
     def tar_split(self, layer: Layer) -> str:
         """Where the tar-split file of *layer* is, if it has one."""
+        identifier = component("layer ID", layer.id)
         if not layer.read_only:
-            return self.paths.tar_split(layer.id)
-        return f"{os.path.dirname(layer.location)}/{layer.id}{TAR_SPLIT}"
+            return self.paths.tar_split(identifier)
+        return f"{os.path.dirname(layer.location)}/{identifier}{TAR_SPLIT}"
+
+    def open_tar_split(self, layer: Layer) -> BinaryIO | None:
+        """The tar-split file of *layer*; None if it was not made from an archive.
+
+        Raises DamagedError if something else has its name.
+        """
+        path = self.tar_split(layer)
+        try:
+            return os.fdopen(regularfile.open_fd(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if error.errno != errno.ELOOP and not isinstance(error, regularfile.NotRegularError):
+                raise
+            raise DamagedError(f"layer {layer.id[:12]}", path, "it is no regular file") from None
 
     @property
     def trash_root(self) -> str:

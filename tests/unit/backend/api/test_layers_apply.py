@@ -16,6 +16,7 @@ from backend import (
     Store,
     StoreOptions,
 )
+from backend.stores.transaction import Kind
 from drivers.archive.compression import Compression
 from drivers.errors import ArchiveError, UnsupportedCompressionError
 from tests.support.layertars import BASE, PACKED, TOP, files_of, unpacked
@@ -140,6 +141,40 @@ def test_files_that_changed_since_end_the_archive_with_an_error(store: Store) ->
     Path(store.paths.tar_split(layer.id)).write_bytes(b"")
     with pytest.raises(DamagedError, match=r"tar-split\.gz"):
         read(store, "base")
+
+
+def test_what_cannot_be_a_tar_split_file_is_not_waited_for(store: Store) -> None:
+    layer = store.layers.put(io.BytesIO(BASE), names=["base"])
+    path = Path(store.paths.tar_split(layer.id))
+    for make in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")):
+        path.unlink() if not path.is_dir() else path.rmdir()
+        make(path)
+        with pytest.raises(DamagedError, match="no regular file"):
+            store.layers.diff("base")
+
+
+def test_a_record_with_an_unknown_compression_says_so(store: Store) -> None:
+    store.layers.put(io.BytesIO(BASE), names=["base"])
+    with store._shop.writing(Kind.LAYERS) as tx:
+        tx.layers.put(tx.layers.table.by_name["base"]._replace(compression=77))
+        tx.layers.save()
+    with pytest.raises(InvalidValueError, match="compression '77'"):
+        store.layers.diff("base")
+    assert read(store, "base", Compression.NONE) == BASE
+
+
+def test_nothing_is_put_on_a_half_made_layer_nor_read_from_it(store: Store) -> None:
+    store.layers.put(io.BytesIO(BASE), names=["base"])
+    store.layers.create(names=["child"], parent="base")
+    with store._shop.writing(Kind.LAYERS) as tx:
+        tx.layers.put(tx.layers.table.by_name["base"]._replace(flags={"incomplete": True}))
+        tx.layers.save()
+    with pytest.raises(DamagedError, match="it is half made"):
+        store.layers.put(io.BytesIO(TOP), parent="base")
+    with pytest.raises(DamagedError, match="it is half made"):
+        store.layers.create(parent="base")
+    with pytest.raises(DamagedError, match="it is half made"):
+        store.layers.diff("base")
 
 
 def test_a_layer_that_goes_while_it_is_read_ends_with_an_error(store: Store) -> None:
