@@ -184,7 +184,7 @@ NUMBERS: Sequence[Case] = (
     *(
         Case(
             f"{which} {value}",
-            [Member(b"f", **{which: value})],
+            [Member(b"f", uid=value) if which == "uid" else Member(b"f", gid=value)],
             "user|negative",
             differs="the Go tools take it, and the kernel cuts or leaves it",
         )

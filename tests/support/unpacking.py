@@ -5,6 +5,7 @@ Used by: conformance tests of unpacking.
 
 import io
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,10 +97,14 @@ class GoLayers:
 def lasting(root: Path, since_ns: int) -> treefacts.Tree:
     """Facts of *root* without times that only say when it was unpacked, since *since_ns*.
 
-    The time of the root itself is the driver's in the Go tools.
+    The time of the root itself is the driver's in the Go tools; a whiteout has none in an archive.
     """
     now = range(since_ns, since_ns + _HOUR)
     return {
-        path: replace(facts, mtime_ns=-1) if path == b"." or facts.mtime_ns in now else facts
+        path: replace(facts, mtime_ns=-1)
+        if path == b"."
+        or facts.mtime_ns in now
+        or (facts.kind == stat.S_IFCHR and not facts.device)
+        else facts
         for path, facts in treefacts.here(root).items()
     }
