@@ -69,12 +69,10 @@ class Containers(Attached[Container]):
         the host wins over one that is given. A volatile container does not survive a crash of
         the machine (it always does without in a transient store).
         """
-        items, options = tuple(big_data), tuple(mount_options)
+        items = tuple(big_data)
         for key, _ in items:
             self._check_key(key)
         self._check_storage_options(storage_opt)
-        maps = Maps(() if host_uid_mapping else uid_map, () if host_gid_mapping else gid_map)
-        check_disjoint(maps)
         volatile = volatile or self._shop.options.transient
         wanted = Container(
             id=ContainerID(component("container ID", id if id is not None else generate_id())),
@@ -82,25 +80,15 @@ class Containers(Attached[Container]):
             layer=LayerID(layer_id if layer_id is not None else generate_id()),
             metadata=storable("metadata", metadata),
             created=gotime.now(),
-            flags=_flags(flags, (process_label, mount_label), options, volatile=volatile),
+            flags=_flags(flags, (process_label, mount_label), mount_options, volatile=volatile),
             location=self._shop.stores.containers.files[volatile].path,
         )
-        locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
-        if auto_userns is not None or maps != Maps():
-            locks.append(Kind.USERNS)
-        with self._shop.writing(*locks) as tx:
-            source = lookup.image(self._shop.all_images(tx), image) if image else None
-            if tx.containers.get(wanted.id) is not None:
-                raise DuplicateIDError("container", wanted.id)
-            wanted = wanted._replace(names=tx.containers.claim_names(wanted.names))
-            if auto_userns is not None:
-                maps = choose_maps(self._shop, tx, auto_userns, source)
-                check_disjoint(maps)
-            wanted = wanted._replace(
-                image=source.id if source else "", uid_map=maps.uid, gid_map=maps.gid
-            )
-            asked = Owners(maps, host_uids=host_uid_mapping, host_gids=host_gid_mapping)
-            return self._make(tx, wanted, source, asked, items)
+        asked = Owners(
+            Maps(() if host_uid_mapping else uid_map, () if host_gid_mapping else gid_map),
+            host_uids=host_uid_mapping,
+            host_gids=host_gid_mapping,
+        )
+        return self._create(wanted, image, asked, auto_userns, items)
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a container with its layer and user data; with *force* also a mounted one.
@@ -138,6 +126,35 @@ class Containers(Attached[Container]):
         snapshot = self._shop.fresh()
         container = lookup.container(snapshot.containers, reference)
         return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
+
+    def _create(
+        self,
+        wanted: Container,
+        image: str | None,
+        asked: Owners,
+        auto_userns: AutoUserNs | None,
+        items: Sequence[tuple[str, bytes]],
+    ) -> Container:
+        """Check everything against the records as they are now, then make it."""
+        check_disjoint(asked.maps)
+        locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
+        if auto_userns is not None or asked.maps != Maps():
+            locks.append(Kind.USERNS)
+        with self._shop.writing(*locks) as tx:
+            source = lookup.image(self._shop.all_images(tx), image) if image else None
+            if tx.containers.get(wanted.id) is not None:
+                raise DuplicateIDError("container", wanted.id)
+            names = tx.containers.claim_names(wanted.names)
+            if auto_userns is not None:
+                asked = asked._replace(maps=choose_maps(self._shop, tx, auto_userns, source))
+                check_disjoint(asked.maps)
+            wanted = wanted._replace(
+                names=names,
+                image=source.id if source else "",
+                uid_map=asked.maps.uid,
+                gid_map=asked.maps.gid,
+            )
+            return self._make(tx, wanted, source, asked, items)
 
     def _make(
         self,
@@ -210,7 +227,7 @@ class Containers(Attached[Container]):
 
 
 def _flags(
-    given: Mapping[str, Any], labels: Sequence[str], options: Sequence[str], *, volatile: bool
+    given: Mapping[str, Any], labels: Sequence[str], options: Iterable[str], *, volatile: bool
 ) -> Mapping[str, Any]:
     """All flags of a container: the labels always, how to mount it only where there is a word."""
     flags = dict(given)
@@ -219,8 +236,8 @@ def _flags(
     process, mount = (flags[flag] for flag in _LABELS)
     if bool(process) != bool(mount):
         raise InvalidValueError("label", process or mount, "give both or neither")
-    if options:
-        flags["MountOpts"] = list(options)
+    if mounting := list(options):
+        flags["MountOpts"] = mounting
     if volatile:
         flags["Volatile"] = True
     return flags

@@ -15,7 +15,7 @@ from tests.support.objecthistory import ITEMS, MAP, options
 
 pytestmark = pytest.mark.root
 
-STRIDE = 7
+STRIDE = 12
 
 
 def whole(store: Store) -> None:
