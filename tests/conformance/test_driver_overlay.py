@@ -16,7 +16,7 @@ from drivers.errors import (
 )
 from drivers.idmap.maps import NO_MAPS
 from drivers.ids import LayerID
-from drivers.linux import mount, mountinfo
+from drivers.linux import mount, mountinfo, recordlock
 from drivers.protocol import Change, ChangeKind, Driver, DriverOptions, MountRequest, NewLayer
 from drivers.registry import open_driver
 from drivers.trash import TrashDirectory
@@ -402,6 +402,53 @@ class TestMounting:
         with pytest.raises(DriverNotSupportedError, match="quota"):
             driver.create(NewLayer(id=BASE, writable=True))
         driver.create(NewLayer(id=BASE))
+
+
+class TestCleanup:
+    def test_the_mount_of_the_home_on_itself_goes_unless_someone_makes_a_layer(
+        self, driver: Driver, roots: Roots
+    ) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        assert mountinfo.at(str(home(roots))) is not None
+        staged = open_for(roots, "overlay").stage(NewLayer(id=TOP))
+        driver.cleanup()
+        assert mountinfo.at(str(home(roots))) is not None
+        staged.discard()
+        driver.cleanup()
+        assert mountinfo.at(str(home(roots))) is None
+        driver.cleanup()
+
+    def test_what_newer_go_tools_stage_stays_as_long_as_they_live(
+        self, driver: Driver, roots: Roots
+    ) -> None:
+        driver.create(NewLayer(id=BASE))
+        places = {name: home(roots) / "staging" / name for name in ("live", "dead", "new", "old")}
+        for name, place in places.items():
+            (place / "dir" / "content").mkdir(parents=True)
+            if name in ("live", "dead"):
+                (place / "staging.lock").touch()
+        os.utime(places["old"], (1, 1))
+        with open(places["live"] / "staging.lock", "rb+") as file:
+            assert recordlock.try_lock(file.fileno(), exclusive=True)
+            driver.cleanup()
+            assert sorted(os.listdir(home(roots) / "staging")) == ["live", "new"]
+            assert (places["live"] / "dir" / "content").exists()
+        os.utime(places["new"], (1, 1))
+        driver.cleanup()
+        assert not (home(roots) / "staging").exists()
+
+    def test_copies_that_a_crash_left_in_the_run_root_go(
+        self, driver: Driver, roots: Roots
+    ) -> None:
+        driver.create(NewLayer(id=BASE))
+        left = roots.run / "overlay" / "mapped-0123" / "0"
+        left.mkdir(parents=True)
+        mount.bind(str(home(roots)), str(left))
+        driver.cleanup()
+        assert mountinfo.at(str(left)) is None
+        assert not left.parent.exists()
+        assert driver.exists(BASE)
 
 
 class TestChanges:
