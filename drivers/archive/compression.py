@@ -9,6 +9,7 @@ or dictionary that needs more than 128 MiB is refused, as the zstd command does.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, cast
 
@@ -31,19 +32,22 @@ class Compression(enum.IntEnum):
     ZSTD = 4
 
 
-MAGIC: Final = {
-    b"\x42\x5a\x68": Compression.BZIP2,
+_MAGIC: Final = {
     b"\x1f\x8b\x08": Compression.GZIP,
     b"\xfd\x37\x7a\x58\x5a\x00": Compression.XZ,
     b"\x28\xb5\x2f\xfd": Compression.ZSTD,
 }
-HEAD: Final = max(map(len, MAGIC))
+_BZIP2: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17\x72\x45\x38\x50\x90)")
+"""More than the three letters, with which the first name of a plain archive may begin."""
+HEAD: Final = 10
 """This many bytes tell all compressions apart."""
 
 
 def detect(head: bytes) -> Compression:
     """The compression of a stream that begins with *head*; NONE if no magic number is known."""
-    for magic, kind in MAGIC.items():
+    if _BZIP2.match(head):
+        return Compression.BZIP2
+    for magic, kind in _MAGIC.items():
         if head.startswith(magic):
             return kind
     return Compression.NONE

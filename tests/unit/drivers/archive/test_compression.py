@@ -58,13 +58,20 @@ def test_the_numbers_are_those_of_layer_records() -> None:
 @pytest.mark.parametrize("kind", Compression)
 def test_each_compression_is_known_by_its_first_bytes_and_undone(kind: Compression) -> None:
     data = ENCODERS[kind](DATA)
-    assert detect(data[:6]) is kind
+    assert detect(data[:10]) is kind
     assert plain(data, kind) == DATA
 
 
-@pytest.mark.parametrize("head", [b"", b"B", b"BZ", b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/", b"./"])
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"BZ", b"BZhang.txt", b"BZh9.tar.bz", b"BZh01AY&SY", b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/"],
+)
 def test_what_begins_like_no_compression_is_plain(head: bytes) -> None:
     assert detect(head) is Compression.NONE
+
+
+def test_nothing_compressed_with_bzip2_is_known_too() -> None:
+    assert detect(bz2.compress(b"")) is Compression.BZIP2
 
 
 @pytest.mark.parametrize("kind", PACKED)
