@@ -118,16 +118,21 @@ def test_containers_with_equal_maps_share_one_mapped_copy(tmp_path: Path) -> Non
         assert store.driver.list_layers() == []
 
 
-def test_an_image_of_an_additional_store_is_mapped_for_each_container(tmp_path: Path) -> None:
-    shared = StoreOptions(str(tmp_path / "shared"), str(tmp_path / "s"), driver="vfs")
+@pytest.mark.parametrize("driver", ["vfs", pytest.param("overlay", marks=pytest.mark.overlay)])
+def test_an_image_of_an_additional_store_is_mapped_for_each_container(
+    tmp_path: Path, driver: str
+) -> None:
+    shared = StoreOptions(str(tmp_path / "shared"), str(tmp_path / "s"), driver=driver)
     with open_store(shared) as store:
         (make_image(store) / "file").write_text("x")
-    records = (tmp_path / "shared" / "vfs-images" / "images.json").read_bytes()
+    records = tmp_path / "shared" / f"{driver}-images" / "images.json"
+    before = records.read_bytes()
     options = StoreOptions(
         str(tmp_path / "graph"),
         str(tmp_path / "run"),
-        driver="vfs",
-        driver_options=(f"vfs.imagestore={tmp_path}/shared",),
+        driver=driver,
+        driver_options=(f"{driver}.imagestore={tmp_path}/shared",),
+        id_shifting=False,
     )
     with open_store(options) as store:
         store.containers.create(names=["c"], image="img", uid_map=MAP, gid_map=MAP)
@@ -139,7 +144,7 @@ def test_an_image_of_an_additional_store_is_mapped_for_each_container(tmp_path: 
         with pytest.raises(ReadOnlyStoreError):
             store.delete("img")
         store.containers.delete("c")
-    assert (tmp_path / "shared" / "vfs-images" / "images.json").read_bytes() == records
+    assert records.read_bytes() == before
 
 
 def test_layers_without_a_parent_have_the_store_s_maps(options: StoreOptions) -> None:
