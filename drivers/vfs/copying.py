@@ -14,22 +14,26 @@ from drivers.linux import reflink, xattr
 from drivers.linux.beneath import open_inside
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
+_DEVICES: Final = (stat.S_IFCHR, stat.S_IFBLK)
 _KEPT: Final = (b"security.capability", b"trusted.overlay.opaque")
 
 
-def copy_tree(source: str, target: str) -> None:
-    """Fill the existing empty directory *target* with what is in *source*."""
+def copy_tree(source: str, target: str, *, devices: bool = True) -> None:
+    """Fill the existing empty directory *target* with what is in *source*.
+
+    Without *devices* those are left out: nobody makes one in a user namespace.
+    """
     roots = [os.open(path, _DIRECTORY | os.O_CLOEXEC) for path in (source, target)]
     try:
-        _TreeCopy(*roots).run()
+        _TreeCopy(*roots, devices=devices).run()
     finally:
         for fd in roots:
             os.close(fd)
 
 
 class _TreeCopy:
-    def __init__(self, source: int, target: int) -> None:
-        self._source, self._target = source, target
+    def __init__(self, source: int, target: int, *, devices: bool) -> None:
+        self._source, self._target, self._devices = source, target, devices
         self._linked: dict[tuple[int, int], bytes] = {}
 
     def run(self) -> None:
@@ -53,6 +57,8 @@ class _TreeCopy:
                 if stat.S_ISDIR(status.st_mode):
                     os.mkdir(name, 0o700, dir_fd=target)
                     below.append(inner)
+                elif not self._devices and stat.S_IFMT(status.st_mode) in _DEVICES:
+                    continue
                 elif not self._link(inner, status, name, target):
                     _copy_file(source, target, name, status)
             return below

@@ -46,7 +46,7 @@ class VfsDriver:
         self.home = os.path.join(options.graph_root, self.name)
         images = options.image_store or options.graph_root
         self._images = os.path.join(images, self.name)
-        self._sync = options.sync
+        self._sync, self._rootless = options.sync, options.rootless
         ignore = dict(settings).get(_IGNORE, "false")
         self._ignore_chown_errors = boolean(f"vfs.{_IGNORE}", ignore)
         others = [os.path.join(store, self.name) for store in _image_stores(settings)]
@@ -90,11 +90,22 @@ class VfsDriver:
         except FileExistsError:
             raise LayerExistsError(new.id, path) from None
         try:
-            _fill(path, below, new)
+            self._fill(path, below, new)
             self._sync_names(path)
         except BaseException:
             erase_tree(path)
             raise
+
+    def _fill(self, path: str, source: str | None, new: NewLayer) -> None:
+        from drivers.vfs.copying import copy_tree
+
+        if source is not None:
+            copy_tree(source, path, devices=not self._rootless)
+            return
+        os.chmod(path, 0o555)  # noqa: S103 - as the Go tools make it
+        owner = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
+        if owner != (os.geteuid(), os.getegid()):
+            os.chown(path, *owner)
 
     def _new_directory(self, new: NewLayer) -> str:
         home = self.home if new.writable else self._images
@@ -125,7 +136,7 @@ class VfsDriver:
 
     def _stage(self, path: str, parent: str | None, new: NewLayer) -> ApplyPlace:
         os.mkdir(path, 0o700)
-        _fill(path, parent, new)
+        self._fill(path, parent, new)
         return self._place(path)
 
     def _place(self, path: str) -> ApplyPlace:
@@ -284,18 +295,6 @@ class VfsDriver:
             except (FileNotFoundError, NotADirectoryError):
                 continue
         return None
-
-
-def _fill(path: str, parent: str | None, new: NewLayer) -> None:
-    from drivers.vfs.copying import copy_tree
-
-    if parent is not None:
-        copy_tree(parent, path)
-        return
-    os.chmod(path, 0o555)  # noqa: S103 - as the Go tools make it
-    owner = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
-    if owner != (os.geteuid(), os.getegid()):
-        os.chown(path, *owner)
 
 
 def _checked(layer: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import DriverOptionError
-from drivers.protocol import Driver, MountRequest, NewLayer
+from drivers.protocol import Driver, DriverOptions, MountRequest, NewLayer
+from drivers.registry import open_driver
 from tests.conformance.driver_suite import BASE, CHILD, DriverSuite, edit_layer, fill, open_for
 from tests.support.gotools import Roots
 
@@ -31,6 +32,19 @@ class TestVfs(DriverSuite):
         assert os.readlink(root / "link") == "file"
         (root / "file").write_text("the parent keeps its own")
         assert Path(driver.diff_directory(BASE), "file").read_text() == "file"
+
+    def test_devices_are_left_out_where_nobody_can_make_them(
+        self, driver: Driver, roots: Roots
+    ) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        where = DriverOptions(
+            graph_root=str(roots.graph), run_root=str(roots.run), name="vfs", rootless=True
+        )
+        open_driver(where).create(NewLayer(id=CHILD, parent=BASE))
+        names = os.listdir(driver.diff_directory(CHILD))
+        assert "null" not in names
+        assert "fifo" in names
 
     def test_there_is_no_content_of_its_own(self, driver: Driver) -> None:
         driver.create(NewLayer(id=BASE))
