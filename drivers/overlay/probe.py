@@ -185,7 +185,7 @@ class Probe:
         with self._trial("home/lower", "upper", "work", "mapped") as path:
             homes = (os.path.join(path, "home"),)
             overlay = self._overlay(path, "home/lower")
-            shift = Shift(maps, maps, homes, own="")
+            shift = Shift(maps, maps, homes)
             with attached(overlay, shift, os.path.join(path, "mapped")) as mapped:
                 os.close(mount_detached(mapped, path))
         return True

@@ -27,11 +27,11 @@ class Shift(NamedTuple):
     uid_map: tuple[IDMap, ...]
     gid_map: tuple[IDMap, ...]
     homes: tuple[str, ...]
-    own: str
+    own: str = ""
 
     def home_of(self, lower: str) -> str | None:
         """The home that *lower* is in; None if it is not mapped."""
-        if lower.startswith(self.own + "/"):
+        if self.own and lower.startswith(self.own + "/"):
             return None
         return next((home for home in self.homes if lower.startswith(home + "/")), None)
 

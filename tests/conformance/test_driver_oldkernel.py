@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from drivers.idmap.maps import IDMap
 from drivers.linux import mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.oldkernel import mount_aside, mount_by_descriptors
+from drivers.overlay.shifting import Shift, attached
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -22,10 +24,9 @@ def lowers(root: Path, count: int) -> tuple[str, ...]:
 
 def test_a_view_of_two_hundred_layers_is_left_nowhere(tmp_path: Path) -> None:
     overlay = OverlayMount(lowers=lowers(tmp_path, 200), flags=mount.MS_RDONLY | mount.MS_NODEV)
-    before = mountinfo.read()
     fd = mount_aside(str(tmp_path / "aside"), overlay)
     assert len(os.listdir(f"/proc/self/fd/{fd}")) == 200
-    assert mountinfo.read() == before
+    assert mountinfo.below(str(tmp_path)) == []
     assert os.listdir(tmp_path / "aside") == []
     (tmp_path / "target").mkdir()
     mount.move_mount(fd, str(tmp_path / "target"))
@@ -53,3 +54,18 @@ def test_what_the_kernel_refuses_leaves_nothing(tmp_path: Path) -> None:
         mount_aside(str(tmp_path / "aside"), overlay)
     assert caught.value.errno == errno.EINVAL
     assert os.listdir(tmp_path / "aside") == []
+
+
+def test_mapped_lowers_are_taken_from_a_directory_that_is_gone_afterwards(tmp_path: Path) -> None:
+    home, place = tmp_path / "home", tmp_path / "mapped"
+    home.mkdir()
+    overlay = OverlayMount(lowers=lowers(home, 2), flags=mount.MS_RDONLY)
+    maps = (IDMap(0, 300_000, 10),)
+    with attached(overlay, Shift(maps, maps, (str(home),)), str(place)) as mapped:
+        assert all(lower.startswith(f"{place}/0/") for lower in mapped.lowers)
+        fd = mount_aside(str(tmp_path / "aside"), mapped)
+    assert mountinfo.below(str(tmp_path)) == []
+    assert not place.exists()
+    status = os.stat("file1", dir_fd=fd)
+    assert (status.st_uid, status.st_gid) == (300_000, 300_000)
+    os.close(fd)
