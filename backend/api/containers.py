@@ -11,7 +11,7 @@ from typing import Any, Final
 from backend.api import lookup, owners, usage
 from backend.api.attached import Attached, withdrawn_on_failure
 from backend.api.containerremoval import remove_container
-from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
+from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.items import with_item
 from backend.api.layers import check_unmounted
 from backend.api.making import make_layer
@@ -136,7 +136,7 @@ class Containers(Attached[Container]):
         items: Sequence[tuple[str, bytes]],
     ) -> Container:
         """Check everything against the records as they are now, then make it."""
-        check_disjoint(asked.maps)
+        check_maps(asked.maps)
         locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
         if auto_userns is not None or asked.maps != Maps():
             locks.append(Kind.USERNS)
@@ -147,7 +147,7 @@ class Containers(Attached[Container]):
             names = tx.containers.claim_names(wanted.names)
             if auto_userns is not None:
                 asked = asked._replace(maps=choose_maps(self._shop, tx, auto_userns, source))
-                check_disjoint(asked.maps)
+                check_maps(asked.maps)
             wanted = wanted._replace(
                 names=names,
                 image=source.id if source else "",

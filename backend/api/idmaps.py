@@ -6,13 +6,15 @@ Source: containers/storage store.go (canUseShifting, putLayer), utils.go (hasOve
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.api.workshop import Workshop
 from backend.errors import InvalidValueError
 from backend.model.records import Container, Layer
 from drivers.idmap.maps import IDMap
 from drivers.protocol import IDShift
+
+_LAST_ID: Final = (1 << 32) - 1
 
 
 class Maps(NamedTuple):
@@ -47,16 +49,25 @@ def recorded(shop: Workshop, maps: Maps) -> Maps:
     return Maps() if shifts(shop, maps) else maps
 
 
-def check_disjoint(maps: Maps) -> None:
-    """Raise InvalidValueError if ranges of one map overlap, inside or outside."""
+def check_maps(maps: Maps) -> None:
+    """Raise InvalidValueError for a range that is none, and for ranges of one map that overlap."""
     for entries in maps:
+        for entry in entries:
+            first = min(entry.container_id, entry.host_id)
+            last = max(entry.container_id, entry.host_id) + entry.size - 1
+            if entry.size < 1 or first < 0 or last > _LAST_ID:
+                raise _bad(entry, "it is no range of IDs", "give an ID inside, one outside, a size")
         for one, other in _overlapping(entries):
-            raise InvalidValueError(
-                "ID map",
-                ":".join(map(str, other)),
-                f"it overlaps with {':'.join(map(str, one))}",
-                remedy="give ranges that do not overlap",
-            )
+            reason = f"it overlaps with {_shown(one)}, inside or outside"
+            raise _bad(other, reason, "give ranges that do not overlap")
+
+
+def _bad(entry: IDMap, reason: str, remedy: str) -> InvalidValueError:
+    return InvalidValueError("ID map", _shown(entry), reason, remedy=remedy)
+
+
+def _shown(entry: IDMap) -> str:
+    return ":".join(map(str, entry))
 
 
 def _overlapping(entries: tuple[IDMap, ...]) -> Iterator[tuple[IDMap, IDMap]]:

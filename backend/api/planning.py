@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from backend.api import lookup
-from backend.api.idmaps import Maps, check_disjoint, maps_of, recorded
+from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.objects import checked_names
 from backend.api.workshop import Workshop, component, storable
 from backend.errors import (
@@ -109,7 +109,7 @@ def plan_layer(shop: Workshop, tx: WriteTx, request: LayerRequest) -> Plan:
     component("layer ID", request.id)
     check_new(tx, request.id)
     check_flags(request.flags)
-    check_disjoint(request.maps)
+    check_maps(request.maps)
     for key, _ in request.big_data:
         bigdata.path_of("", storable("big data key", key))
     names = tx.layers.claim_names(checked_names(request.names))
