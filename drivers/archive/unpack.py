@@ -125,10 +125,12 @@ class Unpacker:
     def _replace(self, path: bytes, entry: Entry, payload: Iterator[memoryview]) -> None:
         """Make *entry* at *path*; what is there and cannot stay is removed."""
         parent, name = split(path)
-        if self._rootless and entry.type in _DEVICES:  # left out, as in the Go tools
-            self._places.find_or_make(parent)
-            self._places.erase(parent, name)
-            return
+        if entry.type in _DEVICES:
+            _check_device(entry)
+            if self._rootless:  # left out, as in the Go tools
+                self._places.find_or_make(parent)
+                self._places.erase(parent, name)
+                return
         for _ in range(_ATTEMPTS):
             directory = self._places.find_or_make(parent)
             try:
@@ -197,14 +199,15 @@ class Unpacker:
         self._attributes.set_named(directory, name, entry, link=link)
 
     def _make_node(self, directory: int, name: bytes, entry: Entry) -> None:
-        kind, (major, minor) = _NODES[entry.type], entry.device
-        if kind == stat.S_IFIFO:
-            os.mknod(name, kind | 0o600, dir_fd=directory)
-        elif not (0 <= major <= _LAST_MAJOR and 0 <= minor <= _LAST_MINOR):
-            raise ArchiveError(f"no device has the number {major}:{minor}", entry=entry.name)
-        else:
-            os.mknod(name, kind | 0o600, os.makedev(major, minor), dir_fd=directory)
+        device = os.makedev(*entry.device) if entry.type in _DEVICES else 0
+        os.mknod(name, _NODES[entry.type] | 0o600, device, dir_fd=directory)
         self._attributes.set_named(directory, name, entry, link=False)
+
+
+def _check_device(entry: Entry) -> None:
+    major, minor = entry.device
+    if not (0 <= major <= _LAST_MAJOR and 0 <= minor <= _LAST_MINOR):
+        raise ArchiveError(f"no device has the number {major}:{minor}", entry=entry.name)
 
 
 def _made_directory(directory: int, name: bytes) -> int:

@@ -12,8 +12,6 @@ from typing import Final
 PREFIX: Final = b".wh."
 METADATA: Final = b".wh..wh."
 OPAQUE: Final = b".wh..wh..opq"
-LINKS: Final = b".wh..wh.plnk"
-"""The directory at the top where AUFS kept files with several names."""
 
 
 def is_marker(name: bytes) -> bool:
