@@ -30,7 +30,7 @@ def take_in(request: Request) -> int:
         for path in paths:
             stored += store.import_images(path, names=names, tell=tell)
     if request.json:
-        request.output.raw(encode("image", stored))
+        request.output.encoded(encode("image", stored))
     else:
         for image in stored:
             request.output.lines([image.id, *(f"\t{name}" for name in image.names)])

@@ -82,7 +82,7 @@ def _optional(request: Request) -> str | None:
 
 def _show(request: Request, kind: str, created: kinds.Record) -> int:
     if request.json:
-        request.output.raw(kinds.encode(kind, [created])[1:-1])
+        request.output.encoded(kinds.encode(kind, [created])[1:-1])
     else:
         request.output.lines([created.id, *(f"\t{name}" for name in created.names)])
     return 0

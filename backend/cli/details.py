@@ -33,7 +33,7 @@ def run(request: Request) -> int:
                 if output.terminal:
                     output.error(str(unknown))
         if request.json:
-            output.raw(encode(kind, found))
+            output.encoded(encode(kind, found))
         else:
             for record in found:
                 output.lines(_LINES[kind](store, snapshot, record))

@@ -25,7 +25,7 @@ def show(request: Request, look: Look, snapshot: Snapshot, records: Sequence[Any
     """List *records*. JSON beats IDs only, which beat the rest."""
     output = request.output
     if request.json:
-        output.raw(encode(look.kind, records) if records else look.empty)
+        output.encoded(encode(look.kind, records) if records else look.empty)
     elif request.values.on("quiet"):
         output.lines(record.id for record in records)
     elif output.terminal:

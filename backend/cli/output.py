@@ -33,18 +33,22 @@ class Output(NamedTuple):
         return self.width > 0
 
     def lines(self, lines: Iterable[str]) -> None:
-        """Write lines as they are."""
-        self.out.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+        """Write lines: as they are, but for what a terminal would obey."""
+        if self.terminal:
+            lines = ("\t".join(map(printable, line.split("\t"))) for line in lines)
+        self._write(lines)
 
-    def raw(self, data: bytes) -> None:
-        """Write bytes, and end the line."""
-        self.out.write(data + b"\n")
+    def encoded(self, document: bytes) -> None:
+        """Write JSON that is encoded already, and end the line."""
+        if self.terminal:
+            document = _harmless(document.decode("utf-8", "replace")).encode()
+        self.out.write(document + b"\n")
 
     def json(self, value: object, *, sort: bool = False) -> None:
         """Write a value as the Go tool's JSON, in one line; *sort* the members of objects."""
         from backend.codec import gojson
 
-        self.raw(gojson.encode_text(value, sort=sort).encode("utf-8", "surrogateescape"))
+        self.encoded(gojson.encode_text(value, sort=sort).encode("utf-8", "surrogateescape"))
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write columns that fit the terminal; only the last one is cut where they do not.
@@ -57,8 +61,8 @@ class Output(NamedTuple):
         cells = [[printable(cell) for cell in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
         head = _row(header, widths, self.width)
-        self.lines([f"{_BOLD}{head}{_PLAIN}" if self.colour else head])
-        self.lines(_row(row, widths, self.width) for row in cells)
+        self._write([f"{_BOLD}{head}{_PLAIN}" if self.colour else head])
+        self._write(_row(row, widths, self.width) for row in cells)
 
     def error(self, message: str, remedy: str = "", *, named: bool = True) -> None:
         """Write one line about what failed; *named*: after the name of the program."""
@@ -67,6 +71,9 @@ class Output(NamedTuple):
             text += f"; {remedy}"
         self.err.write(f"{printable(text)}\n".encode("utf-8", "backslashreplace"))
         self.err.flush()
+
+    def _write(self, lines: Iterable[str]) -> None:
+        self.out.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
 
     def flush(self) -> None:
         """Hand over what was written. Raises BrokenPipeError if nobody reads any more."""
@@ -93,6 +100,20 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _harmless(document: str) -> str:
+    """The same JSON with escapes for what a terminal would obey (which is in strings only)."""
+    if document.isprintable():
+        return document
+    return "".join(
+        c if c.isprintable() else "".join(f"\\u{unit:04x}" for unit in _utf16(c)) for c in document
+    )
+
+
+def _utf16(character: str) -> Sequence[int]:
+    encoded = character.encode("utf-16-be")
+    return [int.from_bytes(encoded[at : at + 2]) for at in range(0, len(encoded), 2)]
 
 
 def short(identifier: str) -> str:

@@ -1,6 +1,7 @@
 """What reaches a terminal, and what reaches a pipe."""
 
 import io
+import json
 
 import pytest
 
@@ -38,6 +39,25 @@ def test_a_terminal_never_gets_control_characters_from_a_name() -> None:
     assert pipe.getvalue() == b"a\x1b]0;owned\x07b\xff\n"
     assert b"\x1b" not in errors.getvalue()
     assert errors.getvalue().startswith(b"x: a\\x1b]0;owned")
+
+
+def test_lines_on_a_terminal_keep_their_tabs_and_lose_what_it_would_obey() -> None:
+    terminal = io.BytesIO()
+
+    Output("x", terminal, io.BytesIO(), width=80).lines(["a", "\tname: \x1b[2J\n\x9bK é"])
+
+    assert terminal.getvalue().decode() == "a\n\tname: \\x1b[2J\\n\\x9bK é\n"
+
+
+def test_json_on_a_terminal_means_the_same_and_obeys_nobody() -> None:
+    value = {"a\x1b": "é\x9b\x7f\u202e\U000e0041 ok"}
+    terminal, pipe = io.BytesIO(), io.BytesIO()
+
+    Output("x", terminal, io.BytesIO(), width=80).json(value)
+    Output("x", pipe, io.BytesIO()).json(value)
+
+    assert terminal.getvalue().decode().strip().isprintable()
+    assert json.loads(terminal.getvalue()) == json.loads(pipe.getvalue()) == value
 
 
 @pytest.mark.parametrize(
