@@ -1,12 +1,13 @@
 """Containers: the same records as the Go tools', and the same owners of files under ID maps."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backend import InvalidValueError, Store, StoreOptions, open_store
+from backend import InvalidValueError, NotMountedError, Store, StoreOptions, open_store
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from tests.support import samerecords
@@ -226,3 +227,24 @@ def test_what_cannot_be_is_refused_and_changes_nothing(roots: Roots) -> None:
             store.images.mount("img", ["rw"])
         assert samerecords.records(roots, "vfs") == before
         assert os.listdir(roots.graph / "vfs-containers") == ["containers.lock"]
+
+
+def test_owners_of_the_directories_above_are_those_that_go_finds(roots: Roots) -> None:
+    go = prepared(roots, "vfs")
+    with opened(go) as store:
+        make_image(store)
+        few = (IDMap(0, 0, 3),)  # root is known inside, user 7 is not
+        store.containers.create(names=["few"], image="img", uid_map=few, gid_map=GIDS)
+        store.containers.create(names=["none"], image="img")
+        assert store.containers.parent_owners("none") == ((), ())
+        with pytest.raises(NotMountedError):
+            store.containers.parent_owners("few")
+        store.mounts.mount("few")
+        os.chown(roots.graph.parent, 7, 8)
+        ours = store.containers.parent_owners("few")
+        shown = go.storage("container-parent-owners", "few")
+        _, _, lists = shown.partition("\n")
+        numbers = {int(word) for word in re.findall(r"\d+", lists)}
+        assert ours.uids == (7,)
+        assert {0, 8} <= set(ours.gids)
+        assert numbers == {*ours.uids, *ours.gids}
