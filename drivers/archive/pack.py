@@ -159,11 +159,14 @@ class _Packer:
                 yield header
 
     def _file(self, found: Found) -> Iterator[bytes]:
-        fd = _attempt(partial(os.open, found.name, _FILE, dir_fd=found.parent))
-        if fd is None:
-            return
         try:
-            found = found._replace(status=os.fstat(fd))
+            fd = os.open(found.name, _FILE, dir_fd=found.parent)
+        except OSError as failure:
+            if failure.errno in _CHANGED:
+                return
+            raise
+        try:
+            found = Found(found.parent, found.name, found.path, os.fstat(fd))
             if not stat.S_ISREG(found.status.st_mode):
                 return
             attributes = attributes_of(fd)

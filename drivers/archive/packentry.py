@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from drivers.archive import entry, whiteout
 from drivers.archive.entry import NO_XATTRS, Entry
 from drivers.idmap.maps import NO_MAPS, MapPair, to_container
-from drivers.linux import xattr
+from drivers.linux import syscalls, xattr
 from drivers.linux.treewalk import Found
 
 NOBODY: Final = 65534
@@ -50,6 +50,7 @@ class Owners:
 
     def __init__(self, maps: MapPair) -> None:
         self._maps = maps
+        self._mapped = maps != NO_MAPS
         self._known: dict[tuple[int, int, int], Owner] = {}
 
     def of(self, found: Found, unknown: int = NOBODY) -> Owner:
@@ -58,7 +59,7 @@ class Owners:
         Owners of files that mark a removal by their names are as on disk.
         """
         uid, gid = found.status.st_uid, found.status.st_gid
-        if self._maps != NO_MAPS and whiteout.is_marker(found.name):
+        if self._mapped and whiteout.is_marker(found.name):
             return Owner(uid, gid, *_names(uid, gid))
         known = self._known.get((uid, gid, unknown))
         if known is None:
@@ -103,16 +104,17 @@ def describe(
     if kind in (stat.S_IFCHR, stat.S_IFBLK):
         device = _numbers(status.st_rdev)
     return Entry(
-        name=found.path + b"/" if kind == stat.S_IFDIR else found.path,
-        type=_TYPES[kind],
-        linkname=link,
-        size=status.st_size if kind == stat.S_IFREG else 0,
-        mode=status.st_mode,
-        uid=owner.uid,
-        gid=owner.gid,
-        mtime_ns=status.st_mtime_ns,
-        device=device,
-        xattrs=attributes,
+        found.path + b"/" if kind == stat.S_IFDIR else found.path,
+        _TYPES[kind],
+        link,
+        status.st_size if kind == stat.S_IFREG else 0,
+        status.st_mode,
+        owner.uid,
+        owner.gid,
+        status.st_mtime_ns,
+        None,
+        device,
+        attributes,
     )
 
 
@@ -151,6 +153,8 @@ class Attributes(NamedTuple):
 
         One that is gone by now, or that the file system cannot give as a whole, is left out.
         """
+        if not self.names:
+            return NO_XATTRS
         values = {}
         for name in self.names:
             if name in _SECURITY or (name.startswith(b"user.") and not name.startswith(private)):
@@ -162,6 +166,13 @@ class Attributes(NamedTuple):
         return values or NO_XATTRS
 
 
+def _absent(name: bytes) -> bytes:
+    raise syscalls.error(errno.ENODATA, name)
+
+
+_NONE: Final = Attributes((), _absent)
+
+
 def attributes_of(fd: int) -> Attributes:
     """Return the attributes of a file that is open for reading."""
     try:
@@ -169,7 +180,9 @@ def attributes_of(fd: int) -> Attributes:
     except OSError as refused:
         if refused.errno != errno.EOPNOTSUPP:
             raise
-        names = []
+        return _NONE
+    if not names:
+        return _NONE
     return Attributes([os.fsencode(name) for name in names], partial(os.getxattr, fd))
 
 
@@ -180,8 +193,8 @@ def attributes_at(found: Found) -> Attributes:
     except OSError as refused:
         if refused.errno != errno.EOPNOTSUPP:
             raise
-        names = []
-    return Attributes(names, partial(xattr.get_at, found.parent, found.name))
+        return _NONE
+    return Attributes(names, partial(xattr.get_at, found.parent, found.name)) if names else _NONE
 
 
 def _names(uid: int, gid: int) -> tuple[bytes, bytes]:

@@ -8,7 +8,8 @@ bytes stays below what adler32 counts by.
 """
 
 import zlib
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from drivers.archive.entry import Entry
 from drivers.errors import ArchiveError
@@ -23,8 +24,8 @@ _LARGEST_ID: Final = 0o7777777
 _LARGEST_NUMBER: Final = 0o77777777777
 _LARGEST_EXTENSION: Final = 1 << 20  # what Go's reader takes
 _MAGIC: Final = b"ustar\x0000"
-_NO_DEVICE: Final = b"0000000\x000000000\x00"
-_REST: Final = bytes(BLOCK - 345)
+_LAST: Final = BLOCK - 345
+_SECOND: Final = 10**9
 _EXTENSION: Final = b"PaxHeaders.0"
 _NOT_ASCII: Final = bytes(range(0x80, 0x100))
 
@@ -34,14 +35,14 @@ def encode(entry: Entry, uname: bytes = b"", gname: bytes = b"") -> bytes:
 
     Raises ArchiveError for an attribute that no header can hold. Times lose what is below a second.
     """
-    name, link = entry.name, entry.linkname
+    name, link, mtime = entry.name, entry.linkname, entry.mtime_ns // _SECOND
     if (
         len(name) <= _NAME
         and len(link) <= _NAME
         and len(uname) <= _OWNER
         and len(gname) <= _OWNER
         and not entry.xattrs
-        and 0 <= entry.mtime_ns // 10**9 <= _LARGEST_NUMBER
+        and 0 <= mtime <= _LARGEST_NUMBER
         and entry.uid <= _LARGEST_ID
         and entry.gid <= _LARGEST_ID
         and entry.size <= _LARGEST_NUMBER
@@ -50,12 +51,12 @@ def encode(entry: Entry, uname: bytes = b"", gname: bytes = b"") -> bytes:
         and uname.isascii()
         and gname.isascii()
     ):
-        return _block(entry, name, uname, gname, _REST)
+        return _block(entry, name, _rest(uname, gname, entry.device, b""))
     records = _records(entry, uname, gname)
     if not records:
         prefix, name = _split(name) or (b"", name)
-        return _block(entry, name, uname, gname, prefix.ljust(len(_REST), b"\0"))
-    return _extension(entry.name, records) + _main_block(entry, uname, gname)
+        return _block(entry, name, _rest(uname, gname, entry.device, prefix))
+    return _extension(name, records) + _main_block(entry, uname, gname)
 
 
 def padding(size: int) -> bytes:
@@ -76,7 +77,7 @@ def _records(entry: Entry, uname: bytes, gname: bytes) -> dict[bytes, bytes]:
         (b"uid", entry.uid, _LARGEST_ID),
         (b"gid", entry.gid, _LARGEST_ID),
         (b"size", entry.size, _LARGEST_NUMBER),
-        (b"mtime", entry.mtime_ns // 10**9, _LARGEST_NUMBER),
+        (b"mtime", entry.mtime_ns // _SECOND, _LARGEST_NUMBER),
     ):
         if not 0 <= number <= largest:
             records[key] = b"%d" % number
@@ -109,10 +110,8 @@ def _extension(name: bytes, records: dict[bytes, bytes]) -> bytes:
         raise ArchiveError("its header would be too long", entry=name, remedy=remedy)
     directory, _, base = name.rpartition(b"/")
     path = b"/".join(part for part in (directory, _EXTENSION, base) if part)
-    short = _ascii(path)[:_NAME].rstrip(b"/")
-    front = short.ljust(_NAME, b"\0") + _numbers(0, 0, 0, len(data), 0)
-    back = (b"x" + bytes(_NAME) + _MAGIC).ljust(BLOCK - len(front) - 8, b"\0")
-    return _with_checksum(front, back) + data + padding(len(data))
+    header = Entry(_ascii(path)[:_NAME].rstrip(b"/"), b"x", size=len(data))
+    return _block(header, header.name, _REST_OF_EXTENSION) + data + padding(len(data))
 
 
 def _record(key: bytes, value: bytes) -> bytes:
@@ -130,40 +129,47 @@ def _main_block(entry: Entry, uname: bytes, gname: bytes) -> bytes:
         uid=_or_zero(entry.uid, _LARGEST_ID),
         gid=_or_zero(entry.gid, _LARGEST_ID),
         size=_or_zero(entry.size, _LARGEST_NUMBER),
-        mtime_ns=_or_zero(entry.mtime_ns // 10**9, _LARGEST_NUMBER) * 10**9,
+        mtime_ns=_or_zero(entry.mtime_ns // _SECOND, _LARGEST_NUMBER) * _SECOND,
     )
-    name = _cut(_ascii(entry.name), _NAME)
-    owner = _cut(_ascii(uname), _OWNER), _cut(_ascii(gname), _OWNER)
-    return _block(reduced, name, *owner, _REST)
+    names = _cut(_ascii(uname), _OWNER), _cut(_ascii(gname), _OWNER)
+    return _block(reduced, _cut(_ascii(entry.name), _NAME), _rest(*names, entry.device, b""))
 
 
-def _block(entry: Entry, name: bytes, uname: bytes, gname: bytes, rest: bytes) -> bytes:
-    device = _NO_DEVICE
-    if entry.device != (0, 0):
-        device = b"%07o\0%07o\0" % entry.device
-    front = name.ljust(_NAME, b"\0") + _numbers(
-        entry.mode, entry.uid, entry.gid, entry.size, entry.mtime_ns // 10**9
+def _block(entry: Entry, name: bytes, rest: "_Rest") -> bytes:
+    """Return one block; its checksum takes the bytes of its own field for spaces."""
+    front = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        name.ljust(_NAME, b"\0"),
+        entry.mode,
+        entry.uid,
+        entry.gid,
+        entry.size,
+        entry.mtime_ns // _SECOND,
     )
-    back = b"%b%b%b%b%b%b%b" % (
-        entry.type,
-        entry.linkname.ljust(_NAME, b"\0"),
-        _MAGIC,
-        uname.ljust(_OWNER, b"\0"),
-        gname.ljust(_OWNER, b"\0"),
-        device,
-        rest,
-    )
-    return _with_checksum(front, back)
+    link = entry.linkname
+    total = _sum(front) + _sum(entry.type) + _sum(link) + rest.sum + 8 * ord(" ")
+    link = link.ljust(_NAME, b"\0")
+    return b"%b%06o\0 %b%b%b" % (front, total, entry.type, link, rest.data)
 
 
-def _numbers(mode: int, uid: int, gid: int, size: int, mtime: int) -> bytes:
-    return b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime)
+class _Rest(NamedTuple):
+    """What follows the link in a block, and the sum of its bytes."""
+
+    data: bytes
+    sum: int
 
 
-def _with_checksum(front: bytes, back: bytes) -> bytes:
-    """Join the two parts of a header; between them is the sum of its bytes, itself as spaces."""
-    total = (zlib.adler32(front) & 0xFFFF) + (zlib.adler32(back) & 0xFFFF) - 2 + 8 * ord(" ")
-    return b"%b%06o\0 %b" % (front, total, back)
+@lru_cache(maxsize=64)
+def _rest(uname: bytes, gname: bytes, device: tuple[int, int], prefix: bytes) -> _Rest:
+    names = uname.ljust(_OWNER, b"\0") + gname.ljust(_OWNER, b"\0")
+    data = b"%b%b%07o\0%07o\0%b" % (_MAGIC, names, *device, prefix.ljust(_LAST, b"\0"))
+    return _Rest(data, _sum(data))
+
+
+_REST_OF_EXTENSION: Final = _Rest(_MAGIC.ljust(BLOCK - 257, b"\0"), sum(_MAGIC))
+
+
+def _sum(text: bytes) -> int:
+    return (zlib.adler32(text) & 0xFFFF) - 1
 
 
 def _ascii(text: bytes) -> bytes:
