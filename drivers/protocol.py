@@ -162,6 +162,15 @@ class DedupMethod(enum.IntEnum):
     SHA256 = 3
 
 
+class Damage(NamedTuple):
+    """What is wrong with the directories of a layer. ``mendable``: :meth:`Driver.mend` can."""
+
+    path: str
+    reason: str
+    remedy: str
+    mendable: bool
+
+
 class Trash(Protocol):
     """Where a removal puts what it renamed away; erased later, outside the locks."""
 
@@ -320,6 +329,25 @@ class Driver(Protocol):
 
     def open_diff(self, layer: LayerID) -> int | None:
         """The same for the layer's raw content; None where it is no directory of its own."""
+        ...
+
+    @property
+    def whiteouts(self) -> Whiteouts:
+        """How :meth:`diff_directory` shows what a layer removes; REMOVE: it is a whole tree."""
+        ...
+
+    def inspect(self, layer: LayerID, parent: LayerID | None) -> Sequence[Damage]:
+        """What is wrong on disk with a layer that the records put on *parent*.
+
+        Looks at directories, links and small files, at no content. Changes and mounts nothing.
+        """
+        ...
+
+    def mend(self, layer: LayerID, parent: LayerID | None) -> None:
+        """Write again every small file and link that the records and the others still tell.
+
+        Touches no content. The caller holds the layers lock.
+        """
         ...
 
     def cleanup(self) -> None:

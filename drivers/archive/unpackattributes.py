@@ -125,7 +125,7 @@ class Attributes:
         ) from error
 
     def _set_xattrs(self, entry: Entry, fd: int, name: bytes = b"") -> None:
-        for key, value in _stored(entry):
+        for key, value in stored_attributes(entry):
             try:
                 if name:
                     xattr.put_at(fd, name, key, value)
@@ -166,7 +166,8 @@ def _root_of(ranges: tuple[IDMap, ...]) -> int:
     return -1 if found is None else found
 
 
-def _stored(entry: Entry) -> Iterable[tuple[bytes, bytes]]:
+def stored_attributes(entry: Entry) -> Iterable[tuple[bytes, bytes]]:
+    """Yield the extended attributes of *entry* that reach the disk. Raises ArchiveError."""
     for key, value in entry.xattrs.items():
         if b"\0" in key:
             raise ArchiveError("a NUL in the name of an attribute", entry=entry.name)

@@ -18,6 +18,7 @@ from drivers.protocol import (
     ApplyPlace,
     Change,
     ContentReader,
+    Damage,
     DedupMethod,
     DriverOptions,
     MountRequest,
@@ -130,7 +131,7 @@ class OverlayDriver:
     def _place(self, path: str) -> ApplyPlace:
         return ApplyPlace(
             os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
-            Whiteouts.KEEP if self._program() else Whiteouts.OVERLAY,
+            self.whiteouts,
             self._xattr_prefix(),
             self._options.ignore_chown_errors,
         )
@@ -295,6 +296,23 @@ class OverlayDriver:
         from drivers.dedup import share_equal_files
 
         return share_equal_files([self.diff_directory(layer) for layer in layers], method)
+
+    @property
+    def whiteouts(self) -> Whiteouts:
+        """Overlay's own form; a mount program's where one writes the layers."""
+        return Whiteouts.KEEP if self._program() else Whiteouts.OVERLAY
+
+    def inspect(self, layer: LayerID, parent: LayerID | None) -> Sequence[Damage]:
+        """Compare the layer's small files and links with what the records say."""
+        from drivers.overlay import inspection
+
+        return list(inspection.inspect(self._layout.only_looking(), layer, parent))
+
+    def mend(self, layer: LayerID, parent: LayerID | None) -> None:
+        """Write the layer's small files and links again."""
+        from drivers.overlay import inspection
+
+        inspection.mend(self._layout, layer, parent)
 
     def cleanup(self) -> None:
         """Erase dead stagings; undo the mount of the home on itself unless someone is staging."""

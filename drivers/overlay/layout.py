@@ -52,6 +52,10 @@ class Layout:
         self.own_homes = tuple(dict.fromkeys((home, self.images)))
         self.homes = tuple(dict.fromkeys((*self.own_homes, *others)))
 
+    def only_looking(self) -> "Layout":
+        """The same homes, of which nothing is repaired."""
+        return Layout(self.home, images=self.images, others=self.homes, repairs=False)
+
     def find(self, layer: LayerID) -> str | None:
         """Return the directory of *layer* in the first home that has it."""
         return _first(self.homes, layer)

@@ -20,6 +20,7 @@ from drivers.protocol import (
     ApplyPlace,
     Change,
     ContentReader,
+    Damage,
     DedupMethod,
     DriverOptions,
     MountRequest,
@@ -265,6 +266,23 @@ class VfsDriver:
         from drivers.dedup import share_equal_files
 
         return share_equal_files([self._directory(layer) for layer in layers], method)
+
+    @property
+    def whiteouts(self) -> Whiteouts:
+        """A layer is a whole tree."""
+        return Whiteouts.REMOVE
+
+    def inspect(self, layer: LayerID, parent: LayerID | None) -> Sequence[Damage]:
+        """A layer is one directory: it is there or it is not."""
+        del parent
+        if self.exists(layer):
+            return ()
+        path = os.path.join(self.home, "dir", layer)
+        remedy = "delete the layer and what stands on it, then pull its image again"
+        return (Damage(path, "is missing", remedy, mendable=False),)
+
+    def mend(self, layer: LayerID, parent: LayerID | None) -> None:
+        """There are no small files."""
 
     def cleanup(self) -> None:
         """Erase what dead processes staged."""
