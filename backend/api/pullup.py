@@ -6,12 +6,15 @@ Knows nothing of: layers; they stay where they are. Source: containers/storage s
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from backend.api.workshop import Workshop
-from backend.errors import DamagedError
+from backend.errors import DamagedError, InvalidValueError
 from backend.files import bigdata
 from backend.model.records import Image
 from backend.stores.transaction import WriteTx
+
+_LARGEST_ITEM: Final = 64 << 20
 
 Item = tuple[str, bytes, str | None]
 """Key, data, digest."""
@@ -42,9 +45,17 @@ def copied(shop: Workshop, tx: WriteTx, image: Image) -> Image:
 
 
 def items_of(image: Image, directory: str) -> Iterator[Item]:
-    """The data items of *image*, one after the other, from the *directory* that they are in."""
+    """The data items of *image*, one after the other, from the *directory* that they are in.
+
+    Raises DamagedError for one that is missing, and InvalidValueError for one of another kind
+    than manifests, configurations and signatures are: too large to be held in memory.
+    """
     for key in image.big_data_names:
         try:
+            size = bigdata.size(directory, key)
+            if size > _LARGEST_ITEM:
+                reason = f"it has {size} bytes; at most {_LARGEST_ITEM} are copied"
+                raise InvalidValueError("data item", key, reason, remedy="pull the image instead")
             data = bigdata.read(directory, key)
         except FileNotFoundError:
             path = bigdata.path_of(directory, key)

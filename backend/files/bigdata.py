@@ -22,6 +22,11 @@ def read(directory: str, key: str) -> bytes:
     return regularfile.read(path_of(directory, key))
 
 
+def size(directory: str, key: str) -> int:
+    """Bytes of the item. Raises FileNotFoundError if it is not there."""
+    return os.stat(path_of(directory, key)).st_size
+
+
 def write(directory: str, key: str, data: bytes) -> None:
     """Make or replace the item; it is durable on return."""
     path = path_of(directory, key)

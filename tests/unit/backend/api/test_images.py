@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend import (
+    DamagedError,
     DuplicateIDError,
     ImageInUseError,
     ImageUnknownError,
@@ -203,3 +204,25 @@ def test_a_known_id_is_refused_and_nothing_is_written(store: Store) -> None:
     with pytest.raises(DuplicateIDError):
         store.images.create(id="a" * 64, big_data=[("k", b"2", None)])
     assert store.images.big_data("a" * 64, "k") == b"1"
+
+
+def test_an_item_too_large_to_hold_or_missing_keeps_an_image_where_it_is(tmp_path: Path) -> None:
+    shared = StoreOptions(str(tmp_path / "shared"), str(tmp_path / "s"), driver="vfs")
+    with open_store(shared) as store:
+        image = store.images.create(names=["far"], big_data=[("a", b"1", None), ("b", b"2", None)])
+    item = tmp_path / "shared" / "vfs-images" / image.id / "b"
+    options = StoreOptions(
+        str(tmp_path / "graph"),
+        str(tmp_path / "run"),
+        driver="vfs",
+        driver_options=(f"vfs.imagestore={tmp_path}/shared",),
+    )
+    with open_store(options) as store:
+        os.truncate(item, 100 << 30)
+        with pytest.raises(InvalidValueError, match="107374182400 bytes"):
+            store.images.set_names("far", ["near"])
+        item.unlink()
+        with pytest.raises(DamagedError, match="no file"):
+            store.images.set_names("far", ["near"])
+        assert store.snapshot().images.by_name["far"].read_only
+        assert os.listdir(store.paths.images) == ["images.lock"]
