@@ -5,6 +5,7 @@ mounts.
 The kernel's mount table decides where it and the counts disagree.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +24,9 @@ from backend.model.records import Container, Layer, MountPoint
 from backend.model.snapshot import Snapshot
 from backend.stores.mountpoints import MountPointWriter
 from backend.stores.transaction import Kind, WriteTx
-from drivers.errors import DriverNotSupportedError
+from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.ids import LayerID
-from drivers.protocol import MountRequest
+from drivers.protocol import IDShift, MountRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,13 @@ class Mounts:
         Where nobody can give it those owners, the layers below have the stored ones.
         """
         target = _resolve(self._shop.snapshots.cached(), reference)
-        try:
-            maps = self._shift(target)
-        except DriverNotSupportedError:
-            maps = Maps()
-        return self._shop.open_driver().open_merged(target.layer.id, *maps)
+        driver = self._shop.open_driver()
+        maps = _wanted_maps(target)
+        if maps != Maps() == maps_of(target.layer) and isinstance(driver, IDShift):
+            # Asking first would be no use: a store that is only read tries nothing out.
+            with contextlib.suppress(MountFailedError, OSError):
+                return driver.open_merged(target.layer.id, *maps)
+        return driver.open_merged(target.layer.id)
 
     def count(self, reference: str) -> int:
         """How many users it has; 0 where the kernel knows of no such mount."""
@@ -125,16 +128,15 @@ class Mounts:
         )
 
     def _shift(self, target: _Target) -> Maps:
-        """Return the maps for the driver: none where the layer's files have the right owners."""
-        layer, container = target.layer, target.container
-        if container is None or maps_of(container) in {Maps(), maps_of(layer)}:
-            return Maps()
+        """Return the maps for the driver, which must be able to shift if there are any."""
+        maps = _wanted_maps(target)
         remedy = "let the tool that made the container mount it"
-        if maps_of(layer) != Maps():
-            reason = f"the files of layer {layer.id[:12]} belong to the IDs of another container"
+        if maps != Maps() and maps_of(target.layer) != Maps():
+            layer = target.layer.id[:12]
+            reason = f"the files of layer {layer} belong to the IDs of another container"
             raise DriverNotSupportedError(self._shop.open_driver().name, reason, remedy=remedy)
-        check_shifting(self._shop, container.uid_map, container.gid_map, remedy=remedy)
-        return maps_of(container)
+        check_shifting(self._shop, *maps, remedy=remedy)
+        return maps
 
 
 def attach(
@@ -191,6 +193,13 @@ def _release(shop: Workshop, mounts: MountPointWriter, known: MountPoint, users:
     mounts.set(MountPoint(known.id, known.path, left))
     mounts.save()
     return left <= 0
+
+
+def _wanted_maps(target: _Target) -> Maps:
+    """The maps of a container; none where the files of its layer have those owners already."""
+    if target.container is None or maps_of(target.layer) == maps_of(target.container):
+        return Maps()
+    return maps_of(target.container)
 
 
 def _resolve(snapshot: Snapshot, reference: str) -> _Target:

@@ -25,6 +25,10 @@ MAPS = ("--uidmap", "0:300000:2000", "--gidmap", "0:400000:2000")
 SUBDIRECTORY = ociimage.Entry("dir")
 
 
+def view_path(view: int) -> str:
+    return f"/proc/self/fd/{view}"
+
+
 def layers_of(entry: mountinfo.MountEntry) -> list[str]:
     return [option for option in entry.super_options.split(",") if "dir=" in option]
 
@@ -211,6 +215,21 @@ class TestWithTheGoTools:
             assert store.mounts.unmount("mapped")
             assert mountinfo.at(where) is None
 
+    def test_a_store_that_is_only_read_shows_the_same_owners(
+        self, tools: GoTools, roots: Roots
+    ) -> None:
+        tools.shutdown()
+        for answer in (roots.run / "overlay").glob("idmapped-*"):
+            answer.unlink()
+        options = smallstore.options(roots)._replace(read_only=True)
+        before = mounts_of(roots)
+        with open_store(options) as store:
+            view = store.mounts.open_view("mapped")
+            names = os.listdir(view_path(view))
+            assert set(owners(view_path(view), *names)) == {(300_000, 400_000)}
+            os.close(view)
+        assert mounts_of(roots) == before
+
     def test_podman_sees_what_we_see(self, roots: Roots, tmp_path: Path) -> None:
         tools = GoTools(roots)
         ociimage.write_layout(tmp_path / "oci", [[ociimage.Entry("one", b"1"), SUBDIRECTORY]])
@@ -225,7 +244,7 @@ class TestWithTheGoTools:
             assert list(owners(ours, "", *names)) == seen
             assert (300_000, 400_000) in seen
             view = store.mounts.open_view(name)
-            assert list(owners(f"/proc/self/fd/{view}", "", *names)) == seen
+            assert list(owners(view_path(view), "", *names)) == seen
             os.close(view)
             store.mounts.unmount(name)
         tools.shutdown()
