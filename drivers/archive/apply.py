@@ -2,8 +2,8 @@
 
 Used by: backend.api. Knows nothing of: where entries go (an EntrySink), stores, records.
 
-The calling thread reads, decompresses, scans and feeds the sink; each digest and the compression
-of the tar-split have a thread of their own, each a few pieces behind at most.
+The calling thread reads, scans and feeds the sink; decompression, each digest and the compression
+of the tar-split have a thread of their own, which is a few pieces away at most.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from fastcrc import crc64
 
 from drivers.archive import compression, scanner, tarsplit, whiteout
+from drivers.archive.ahead import ahead
 from drivers.archive.compression import Compression
 from drivers.archive.entry import Entry
 from drivers.archive.worker import Worker
@@ -79,7 +81,8 @@ def apply(
         chunks = raw.passing(chunks)
         if kind is not Compression.NONE:
             plain = _Meter(stack, _if_sha256(diff_digest))
-            chunks = plain.passing(compression.decompressed(chunks, kind))
+            decoded = ahead(partial(compression.decompressed, kind=kind), chunks)
+            chunks = plain.passing(stack.enter_context(closing(decoded)))
         owners = _Owners()
         frame = _Frame(stack, tar_split)
         _copy(scanner.scan(chunks), sink, frame.lines, owners)

@@ -99,15 +99,13 @@ def _text(field: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    if field[0] & 0x80:
-        return _base256(field)
-    return _octal(field)
+    return _base256(field) if field[0] & 0x80 else _octal(field)
 
 
 def _octal(field: bytes) -> int:
-    digits = field.strip(b" \0").partition(b"\0")[0]
-    if not digits:
-        return 0
+    digits = field.strip(b" \0")
+    if not digits.isdigit():
+        digits = digits.partition(b"\0")[0] or b"0"
     try:
         if digits.isdigit():
             return int(digits, 8)
