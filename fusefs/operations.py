@@ -213,8 +213,14 @@ class Operations(Answering):
 
     @request(by_handle=True)
     async def flush(self, fh: int) -> None:
-        """close(2). What was opened for reading has nothing to say about it."""
+        """close(2). What was opened for reading has nothing to say about it.
+
+        Where nothing can be written the kernel is told that there is no such request: it asks no
+        second time.
+        """
         handle = self.files.get(fh)
+        if self.boundary.read_only:
+            raise pyfuse3.FUSEError(errno.ENOSYS)
         if handle.writable:
             await self._run(handle.node, handle.file.flush)
             self._changed()

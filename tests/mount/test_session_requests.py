@@ -168,6 +168,15 @@ def test_a_read_only_mount_refuses_changes(tmp_path: Path) -> None:
             assert refused.value.errno == errno.EROFS
 
 
+def test_a_read_only_mount_is_told_of_the_first_close_only(tmp_path: Path) -> None:
+    with served(tmp_path, "ro") as tree:
+        done = tree.run("sh", "-c", "for n in 1 2 3 4 5; do cat hello; done")
+        assert done.stdout == b"hello\n" * 5
+        asked = tree.requests()
+    assert asked["open"] >= 5
+    assert asked["flush"] == 1
+
+
 def _as_nobody(directory: Path, path: str) -> subprocess.CompletedProcess[str]:
     """stat by another user, who starts in *directory*: the way there may be closed to others."""
     return subprocess.run(

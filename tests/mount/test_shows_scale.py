@@ -33,8 +33,11 @@ for layer in layers:
         found += 1
 print(found)
 """
-GROWTH = 2.0
-"""Peaks differ by what waits for the collector; 900,000 nodes leaked are several times that."""
+KIB_EACH = 1.0
+"""Resident memory for one name that the kernel holds; 0.65 to 0.8 were measured."""
+SLACK_KIB = 16 * 1024
+"""Threads, kept listings, and arenas of the allocator of which a part is still in use. It does
+not depend on how much was looked up: 1,000,000 look-ups that leave 50 bytes each are 48 MiB."""
 STATE = re.compile(r"state: inodes (\d+) lookups (\d+) ")
 
 
@@ -81,11 +84,14 @@ def test_memory_does_not_grow_beyond_what_the_kernel_holds(
     lookups: int, step: int, big: Roots, mount_store: MountStore
 ) -> None:
     mounted = mount_store(big, limit=1400)
-    done, first, peaks = 0, 0, []
+    start, most, done, first, seen = mounted.resident_kib(), 0, 0, 0, []
     while done < lookups:
         done += look_up(mounted, first, first + step)
-        peaks.append(mounted.resident_kib())
-        assert peaks[-1] < GROWTH * max(peaks[:2]), f"after {done} lookups: {peaks}"
+        resident, held = mounted.resident_kib(), known(mounted)[0]
+        seen.append((held, resident - start))
+        # What was once in use may stay in arenas that are used again: so the most ever held counts.
+        most = max(most, held)
+        assert resident < start + KIB_EACH * most + SLACK_KIB, f"after {done} lookups: {seen}"
         forget(mounted)
         first = (first + step) % LAYERS
 

@@ -5,6 +5,7 @@ Used by: tests of the session. Kills only its own child; every wait has an end.
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support import mounttable, process
+from tests.support import mounttable, process, wait
 
 PROJECT = Path(__file__).parents[2]
 
@@ -52,6 +53,14 @@ class Served:
         done = self.run("cat", "statistics")
         pairs = (word.split("=") for word in done.stdout.decode().split())
         return {name: int(value) for name, value in pairs}
+
+    def requests(self) -> dict[str, int]:
+        """Requests that it got so far, by kind, as its log tells."""
+        told = self.text().count("state: ")
+        self.child.send_signal(signal.SIGUSR1)
+        wait.until(lambda: self.text().count("state: ") > told, 10, "the state in the log")
+        found = re.findall(r"state: .* requests (\{.*?\})", self.text())
+        return {name: int(n) for name, n in re.findall(r"'(\w+)': (\d+)", found[-1])}
 
     def run(self, *command: str, timeout: float = 20) -> "subprocess.CompletedProcess[bytes]":
         """A command in the mount, by a process that can be abandoned if it hangs."""
