@@ -41,10 +41,19 @@ class Assembly:
         self._layout, self._options, self._probe = layout, options, probe
         self._run_home, self._userxattr, self._metacopy = run_home, userxattr, metacopy
 
-    def overlay(self, request: MountRequest, directory: str) -> OverlayMount:
-        """Return what to mount for a layer whose directory is *directory*."""
+    def overlay(
+        self, request: MountRequest, directory: str, *, changing: bool = False
+    ) -> OverlayMount:
+        """Return what to mount for a layer whose directory is *directory*.
+
+        Layers in another home are mounted read-only, but one of the image store can be written
+        while it is made (*changing*).
+        """
         flags, rest = self._options_for(request)
-        if request.read_only or not self._layout.is_own(directory):
+        writable = self._layout.is_own(directory) or (
+            changing and self._layout.find_writable(request.layer) == directory
+        )
+        if request.read_only or not writable:
             flags |= mount.MS_RDONLY
         lowers = self.lowers(request.layer, directory)
         if flags & mount.MS_RDONLY:

@@ -236,3 +236,24 @@ def test_a_mapped_copy_that_is_deleted_is_taken_out_of_its_image(tmp_path: Path)
         [copy] = store.snapshot().images.by_name["img"].mapped_layers
         store.delete(copy)
         assert store.snapshot().images.by_name["img"].mapped_layers == ()
+
+
+def test_with_an_image_store_mapped_copies_are_there_too(options: StoreOptions) -> None:
+    split = options._replace(image_store=options.graph_root + "-images", id_shifting=False)
+    with open_store(split) as store:
+        (make_image(store) / "file").write_text("x")
+        store.containers.create(names=["c"], image="img", uid_map=MAP, gid_map=MAP)
+        image = store.snapshot().images.by_name["img"]
+        [copy] = image.mapped_layers
+        layers = store.snapshot().layers.by_id
+        assert layers[copy].location == layers[image.layer or ""].location
+        assert layers[copy].location.startswith(split.image_store)
+        own = layers[store.snapshot().containers.by_name["c"].layer]
+        assert own.location.startswith(options.graph_root + "/")
+        assert (own.parent, own.uid_map, layers[copy].uid_map) == (copy, MAP, MAP)
+        assert owner_of(store, "c", "file") == 1000
+        store.containers.delete("c")
+        assert store.images.delete("img") == [copy, image.layer]
+        assert store.snapshot().layers.records == ()
+        left = [path for path in Path(split.image_store).rglob("file") if path.is_file()]
+        assert left == []
