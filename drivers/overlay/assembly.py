@@ -6,6 +6,7 @@ Paths are checked here: whatever is named was found by the layout and is no link
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DriverNotSupportedError, LayerDirectoryError, TooManyLayersError
@@ -55,8 +56,8 @@ class Assembly:
         )
         if request.read_only or not writable:
             flags |= mount.MS_RDONLY
-        lowers = self.lowers(request.layer, directory)
         if flags & mount.MS_RDONLY:
+            lowers = self.lowers(request.layer, directory)
             return OverlayMount(
                 lowers=_limited(request.layer, (f"{directory}/diff", *lowers)),
                 flags=flags,
@@ -65,13 +66,18 @@ class Assembly:
             )
         if request.volatile and "volatile" not in rest and self._probe().volatile():
             rest += ("volatile",)
+        overlay = self.writable(request.layer, directory)
+        return replace(overlay, flags=flags, options=rest, label=request.mount_label)
+
+    def writable(self, layer: LayerID, directory: str) -> OverlayMount:
+        """Return a mount for our own writing, with the configured options only."""
+        flags, rest = self._options_for(MountRequest(layer=layer))
         return OverlayMount(
-            lowers=_limited(request.layer, lowers),
+            lowers=_limited(layer, self.lowers(layer, directory)),
             upper=f"{directory}/diff",
-            work=own_part(directory, request.layer, "work"),
-            flags=flags,
+            work=own_part(directory, layer, "work"),
+            flags=flags & ~mount.MS_RDONLY,
             options=rest,
-            label=request.mount_label,
         )
 
     def _options_for(self, request: MountRequest) -> tuple[int, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.idmap.maps import IDMap, MapPair
-from drivers.linux import atomicfile, capability, mount
+from drivers.linux import atomicfile, capability, mount, regularfile
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.mounting import unmount
 
@@ -48,8 +48,7 @@ def note(home: str) -> None:
 
 def _is_noted(home: str) -> bool:
     try:
-        with open(os.path.join(home, _NOTE), "rb") as file:
-            return file.read(8) == b"true"
+        return regularfile.read(os.path.join(home, _NOTE)) == b"true"
     except FileNotFoundError:
         return False
 

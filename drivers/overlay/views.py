@@ -115,6 +115,7 @@ class Views:
             raise LayerDirectoryError(
                 layer, directory, "is in a store that is only read", remedy="write to a copy of it"
             )
+        overlay = self.assembly.writable(layer, directory)
         mounting.forget_volatile(overlay.work)
         return self._detached(overlay, NO_MAPS)
 

@@ -27,10 +27,13 @@ from tests.conformance.driver_suite import (
     TOP,
     UPPER_IDS,
     DriverSuite,
+    archive,
     edit_layer,
     fill,
     open_for,
+    unpack,
 )
+from tests.support import ociimage
 from tests.support.gotools import Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
@@ -402,6 +405,34 @@ class TestMounting:
         with pytest.raises(DriverNotSupportedError, match="quota"):
             driver.create(NewLayer(id=BASE, writable=True))
         driver.create(NewLayer(id=BASE))
+
+
+class TestImageStore:
+    def test_a_read_only_layer_gets_other_owners_and_content_where_it_is(
+        self, roots: Roots
+    ) -> None:
+        images = roots.graph.parent / "images"
+        driver = open_driver(
+            DriverOptions(
+                graph_root=str(roots.graph),
+                run_root=str(roots.run),
+                name="overlay",
+                image_store=str(images),
+            )
+        )
+        staged = driver.stage(NewLayer(id=BASE))
+        unpack(staged.place, archive(ociimage.Entry("file", b"x"), ociimage.Entry("gone", b"x")))
+        staged.commit()
+        driver.create_from_template(NewLayer(id=TOP), BASE)
+        driver.remap(TOP, NO_MAPS, UPPER_IDS)
+        place = driver.open_apply(TOP, None)
+        unpack(place, archive(ociimage.Entry(".wh.gone", b"")))
+        os.close(place.root)
+        assert sorted(path.name for path in (images / "overlay").iterdir()) == [BASE, TOP, "l"]
+        fd = driver.open_merged(TOP)
+        assert os.listdir(f"/proc/self/fd/{fd}") == ["file"]
+        assert os.stat("file", dir_fd=fd).st_uid == 100_000
+        os.close(fd)
 
 
 class TestCleanup:
