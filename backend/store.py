@@ -28,9 +28,12 @@ if TYPE_CHECKING:  # see above; none of these imports this module
     from backend.api.importing import Progress
     from backend.api.layers import Layers
     from backend.api.mounts import Mounts
+    from backend.api.repair import Done
     from backend.api.workshop import Workshop
+    from backend.model.findings import Depth, Plan, Report, Step
     from backend.model.records import Image
-    from drivers.protocol import Driver
+    from drivers.ids import LayerID
+    from drivers.protocol import DedupMethod, Driver
 
 _DRIVERS: Final = ("overlay", "vfs", "btrfs", "zfs", "aufs")
 _DEFAULT_DRIVER: Final = "overlay"
@@ -206,6 +209,59 @@ class Store:
                 docker=form == "docker-archive",
                 tell=tell,
             )
+
+    def shutdown(self, *, force: bool = False) -> Sequence[LayerID]:
+        """Undo what opening the store did to the machine; return the layers unmounted for it.
+
+        Raises MountedError while something is mounted, unless *force*.
+        """
+        from backend.api import upkeep
+
+        return upkeep.shutdown(self._shop, force=force)
+
+    def wipe(self) -> None:
+        """Delete everything, whoever uses it."""
+        from backend.api import upkeep
+
+        upkeep.wipe(self._shop)
+
+    def collect_garbage(self) -> Sequence[str]:
+        """Delete what no record owns; return it, as IDs of layers and paths."""
+        from backend.api import upkeep
+
+        return upkeep.collect_garbage(self._shop)
+
+    def dedup(self, method: DedupMethod) -> int:
+        """Let equal files of image layers share blocks; return the bytes that came free."""
+        from backend.api import upkeep
+
+        return upkeep.dedup(self._shop, method)
+
+    def check(
+        self,
+        depth: Depth,
+        *,
+        unreferenced_age: float = 86_400,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Report:
+        """Look at everything and change nothing; *unreferenced_age* is in seconds."""
+        from backend.api import check
+
+        return check.check(self._shop, depth, unreferenced_age=unreferenced_age, tell=tell)
+
+    def plan_repair(self, report: Report, *, containers: bool = False) -> Plan:
+        """Steps that mend what *report* found; *containers*: also delete damaged containers."""
+        from backend.api import repair
+
+        return repair.plan(self._shop, report, containers=containers)
+
+    def repair(
+        self, steps: Sequence[Step], *, tell: Callable[[Step], None] = lambda _: None
+    ) -> Sequence[Done]:
+        """Take the steps of a plan."""
+        from backend.api import repair
+
+        return repair.repair(self._shop, steps, tell=tell)
 
     def close(self) -> None:
         """Let go of the driver. Mounts stay; closing twice is harmless."""

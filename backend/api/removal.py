@@ -7,6 +7,7 @@ Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 
 from backend.api.workshop import Workshop, save_freeing
 from backend.model.records import Layer
@@ -18,13 +19,25 @@ from drivers.trash import TrashDirectory, recover_stale
 
 def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
     """Delete *layer*, mounted or not. Its files are erased when the locks have been given back."""
-    take_down(shop, tx, layer.id)
-    if not layer.incomplete:
-        layer = layer._replace(flags={**layer.flags, "incomplete": True})
-        tx.layers.put(layer)
-        save_freeing(tx.layers, content_of(shop, layer))
-    emptied = take_away(shop, tx, layer.id)
-    tx.layers.drop(layer.id)
+    remove_layers(shop, tx, (layer,))
+
+
+def remove_layers(shop: Workshop, tx: WriteTx, layers: Sequence[Layer]) -> None:
+    """Delete *layers*, those that stand on others first; their records are saved twice in all."""
+    if not layers:
+        return
+    for layer in layers:
+        take_down(shop, tx, layer.id)
+    flagged = [layer for layer in layers if not layer.incomplete]
+    for layer in flagged:
+        tx.layers.put(layer._replace(flags={**layer.flags, "incomplete": True}))
+    if flagged:
+        save_freeing(tx.layers, chain.from_iterable(content_of(shop, layer) for layer in layers))
+    emptied: list[Callable[[], None]] = []
+    for layer in sorted(layers, key=lambda layer: -_depth(tx, layer)):
+        emptied += take_away(shop, tx, layer.id)
+    for layer in layers:
+        tx.layers.drop(layer.id)
     save_freeing(tx.layers, emptied)
 
 
