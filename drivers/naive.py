@@ -4,12 +4,14 @@ Used by: drivers without changes of their own, and overlay where its own do not 
 Knows nothing of: whiteouts, where the trees come from.
 
 As in the Go tools (store-format 9.7), content is not compared: any write changes a time or a
-size. A directory is listed when it differs itself, or something in it does.
+size. A directory is listed when it differs itself, or something in it does. What vanishes
+meanwhile was never there.
 """
 
 import os
 import stat
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -17,7 +19,7 @@ from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.ids import LayerID
 from drivers.linux import xattr
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import GONE
+from drivers.linux.treewalk import CHANGED, GONE
 from drivers.protocol import Change, ChangeKind
 from drivers.status import kind_letter, same_modification_time
 
@@ -142,7 +144,10 @@ class _Comparison:
 
     def directory(self, path: bytes) -> list[bytes]:
         """Compare the entries of one directory; return the directories to look into next."""
-        new = open_inside(self._new, path, _DIRECTORY)
+        try:
+            new = open_inside(self._new, path, _DIRECTORY)
+        except GONE:
+            return []
         try:
             old = self._open_old(path)
             try:
@@ -192,14 +197,25 @@ class _Comparison:
 
 
 def _entries_of(directory: int) -> dict[bytes, _Entry]:
-    names = [os.fsencode(name) for name in os.listdir(directory)]
-    return {
-        name: _Entry(directory, name, os.stat(name, dir_fd=directory, follow_symlinks=False))
-        for name in names
-    }
+    found = {}
+    for name in map(os.fsencode, os.listdir(directory)):
+        with suppress(FileNotFoundError):
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            found[name] = _Entry(directory, name, status)
+    return found
 
 
 def _differs(old: _Entry, new: _Entry) -> bool:
+    """Whether they are not the same; what changes at this moment is not."""
+    try:
+        return _is_other(old, new)
+    except OSError as failure:
+        if failure.errno not in CHANGED:
+            raise
+        return True
+
+
+def _is_other(old: _Entry, new: _Entry) -> bool:
     before, now = old.status, new.status
     if (before.st_mode, before.st_rdev) != (now.st_mode, now.st_rdev):
         return True

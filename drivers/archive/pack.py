@@ -28,14 +28,13 @@ from drivers.archive.packoverlay import OverlayMarks, is_whiteout
 from drivers.errors import ArchiveError
 from drivers.idmap.maps import NO_MAPS, MapPair
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import Found, walk
+from drivers.linux.treewalk import CHANGED, Found, walk
 from drivers.protocol import Change, ChangeKind
 
 _PIECE: Final = 1 << 20
 _SMALL: Final = 1 << 18
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
-_CHANGED: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
 _T = TypeVar("_T")
 _NOTHING_PRIVATE: Final = b"\0"
 
@@ -162,7 +161,7 @@ class _Packer:
         try:
             fd = os.open(found.name, _FILE, dir_fd=found.parent)
         except OSError as failure:
-            if failure.errno in _CHANGED:
+            if failure.errno in CHANGED:
                 return
             raise
         try:
@@ -238,7 +237,7 @@ def _attempt(read: Callable[[], _T]) -> _T | None:
     try:
         return read()
     except OSError as failure:
-        if failure.errno not in _CHANGED:
+        if failure.errno not in CHANGED:
             raise
         return None
 

@@ -16,7 +16,11 @@ from drivers.linux import syscalls
 _MOST_OPEN: Final = 64
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 GONE: Final = (FileNotFoundError, NotADirectoryError)
-"""What opening an entry raises that was there a moment ago."""
+"""What opening a directory raises that was there a moment ago."""
+CHANGED: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENODATA}
+)
+"""How a call fails for an entry, or its attribute, that is gone or no longer what it was."""
 
 
 class Found(NamedTuple):

@@ -16,7 +16,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from drivers.linux.treewalk import walk
+from drivers.linux.treewalk import GONE, walk
 from drivers.naive import TreeDifference
 from drivers.protocol import Change, ChangeKind
 from drivers.status import kind_letter, same_modification_time
@@ -101,7 +101,11 @@ class _Walk:
 
     def directory(self, directory: _Directory) -> list[_Directory]:
         below = []
-        for name in os.listdir(directory.upper):
+        try:
+            names = os.listdir(directory.upper)
+        except GONE:
+            return []
+        for name in names:
             inner = self._entry(directory, name)
             if inner is not None:
                 below.append(inner)
@@ -109,7 +113,10 @@ class _Walk:
 
     def _entry(self, directory: _Directory, name: bytes) -> _Directory | None:
         path, upper = directory.path + b"/" + name, directory.upper + b"/" + name
-        now = os.lstat(upper)
+        try:
+            now = os.lstat(upper)
+        except GONE:
+            return None
         before, lowers = self._below(directory.lowers, name)
         if _is_whiteout(now):
             kind = ChangeKind.DELETE
@@ -151,7 +158,10 @@ class _Walk:
         return visible, tuple(directories)
 
     def _is_opaque(self, path: bytes) -> bool:
-        names = os.listxattr(path, follow_symlinks=False)
+        try:
+            names = os.listxattr(path, follow_symlinks=False)
+        except GONE:
+            return False
         if self._redirect in names:
             raise FullComparisonNeededError
         if self._opaque not in names:

@@ -1,20 +1,25 @@
 """Comparing two trees in full."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.naive import compare
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
+from drivers.ids import LayerID
+from drivers.naive import TreeDifference, compare
 from drivers.vfs.copying import copy_tree
 
 
-def changes(old: Path | None, new: Path) -> dict[bytes, str]:
+def changes(
+    old: Path | None, new: Path, maps: MapPair = NO_MAPS, old_maps: MapPair = NO_MAPS
+) -> dict[bytes, str]:
     fds = [os.open(path, os.O_RDONLY) for path in (new, old) if path is not None]
     try:
-        found = compare(fds[1] if old else None, fds[0])
+        found = compare(fds[1] if old else None, fds[0], maps=maps, old_maps=old_maps)
     finally:
         for fd in fds:
             os.close(fd)
@@ -68,6 +73,66 @@ def test_an_attribute_alone_is_a_change(tmp_path: Path) -> None:
     old, new = two_trees(tmp_path)
     os.setxattr(new / "a" / "b" / "file", "user.x", b"1")
     assert changes(old, new)[b"/a/b/file"] == "MODIFY"
+
+
+def shifted(by: int) -> MapPair:
+    """Maps under which this process is the user *by* of a container."""
+    return (IDMap(by, os.getuid(), 1),), (IDMap(by, os.getgid(), 1),)
+
+
+@pytest.mark.parametrize(
+    ("maps", "old_maps", "same"),
+    [
+        (shifted(5), shifted(5), True),
+        (shifted(5), shifted(6), False),
+        (shifted(5), NO_MAPS, False),
+        (NO_MAPS, shifted(5), False),
+        (((IDMap(0, 1 << 30, 1),), ()), shifted(5), True),  # nobody's here: as it is on disk
+    ],
+)
+def test_owners_are_the_same_if_they_are_to_their_containers(
+    tmp_path: Path, maps: MapPair, old_maps: MapPair, same: bool
+) -> None:
+    old, new = two_trees(tmp_path)
+    assert (changes(old, new, maps, old_maps) == {}) is same
+
+
+def test_trees_can_be_compared_while_files_come_and_go(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    done = threading.Event()
+
+    def come_and_go() -> None:
+        while not done.is_set():
+            for number in range(20):
+                (new / f"d{number}").mkdir()
+                (new / f"d{number}" / "file").write_text("x")
+            for number in range(20):
+                (new / f"d{number}" / "file").unlink()
+                (new / f"d{number}").rmdir()
+
+    changing = threading.Thread(target=come_and_go)
+    changing.start()
+    try:
+        found = [changes(old, new) for _ in range(100)]
+    finally:
+        done.set()
+        changing.join()
+    assert any(found)
+    for names in found:
+        assert all(name.startswith(b"/d") for name in names)
+
+
+def test_the_size_of_a_change_is_that_of_its_files_each_once(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    (new / "five").write_text("12345")
+    os.link(new / "five", new / "a" / "again")
+    (new / "link").unlink()
+    (new / "seven").symlink_to("1234567")
+    trees = {"new": new, "old": old}
+    difference = TreeDifference(
+        lambda layer: os.open(trees[layer], os.O_RDONLY), LayerID("new"), LayerID("old")
+    )
+    assert difference.size() == 12
 
 
 def test_a_time_without_nanoseconds_is_the_same_time(tmp_path: Path) -> None:
