@@ -42,19 +42,13 @@ class Assembly:
         self._layout, self._options, self._probe = layout, options, probe
         self._run_home, self._userxattr, self._metacopy = run_home, userxattr, metacopy
 
-    def overlay(
-        self, request: MountRequest, directory: str, *, changing: bool = False
-    ) -> OverlayMount:
+    def overlay(self, request: MountRequest, directory: str) -> OverlayMount:
         """Return what to mount for a layer whose directory is *directory*.
 
-        Layers in another home are mounted read-only, but one of the image store can be written
-        while it is made (*changing*).
+        One that is not in the driver's own home is mounted read-only, as the Go tools do.
         """
         flags, rest = self._options_for(request)
-        writable = self._layout.is_own(directory) or (
-            changing and self._layout.find_writable(request.layer) == directory
-        )
-        if request.read_only or not writable:
+        if request.read_only or not self._layout.is_own(directory):
             flags |= mount.MS_RDONLY
         if flags & mount.MS_RDONLY:
             lowers = self.lowers(request.layer, directory)
@@ -70,7 +64,7 @@ class Assembly:
         return replace(overlay, flags=flags, options=rest, label=request.mount_label)
 
     def writable(self, layer: LayerID, directory: str) -> OverlayMount:
-        """Return a mount for our own writing, with the configured options only."""
+        """Return a mount for making a layer, in whichever home, with the configured options."""
         flags, rest = self._options_for(MountRequest(layer=layer))
         return OverlayMount(
             lowers=_limited(layer, self.lowers(layer, directory)),

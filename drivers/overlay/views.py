@@ -110,8 +110,7 @@ class Views:
         target = self._merged(layer, directory)
         if mountinfo.at(target) is not None:
             raise LayerDirectoryError(layer, target, "is mounted", remedy="unmount it first")
-        overlay = self.assembly.overlay(MountRequest(layer=layer), directory, changing=True)
-        if not overlay.upper:
+        if directory != self._layout.find_writable(layer):
             raise LayerDirectoryError(
                 layer, directory, "is in a store that is only read", remedy="write to a copy of it"
             )
