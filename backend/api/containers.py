@@ -15,7 +15,7 @@ from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.items import with_item
 from backend.api.layers import check_unmounted
 from backend.api.making import make_layer
-from backend.api.mapped import Owners, top_layer
+from backend.api.mapped import WantedOwners, top_layer
 from backend.api.objects import checked_names
 from backend.api.removal import remove_layer
 from backend.api.userns import AutoUserNs, choose_maps
@@ -83,7 +83,7 @@ class Containers(Attached[Container]):
             flags=_flags(flags, (process_label, mount_label), mount_options, volatile=volatile),
             location=self._shop.stores.containers.files[volatile].path,
         )
-        asked = Owners(
+        asked = WantedOwners(
             Maps(() if host_uid_mapping else uid_map, () if host_gid_mapping else gid_map),
             host_uids=host_uid_mapping,
             host_gids=host_gid_mapping,
@@ -131,7 +131,7 @@ class Containers(Attached[Container]):
         self,
         wanted: Container,
         image: str | None,
-        asked: Owners,
+        asked: WantedOwners,
         auto_userns: AutoUserNs | None,
         items: Sequence[tuple[str, bytes]],
     ) -> Container:
@@ -161,7 +161,7 @@ class Containers(Attached[Container]):
         tx: WriteTx,
         wanted: Container,
         image: Image | None,
-        asked: Owners,
+        asked: WantedOwners,
         items: Sequence[tuple[str, bytes]],
     ) -> Container:
         """Items first, then the layer, then the record: only the record makes it a container."""
@@ -193,7 +193,7 @@ class Containers(Attached[Container]):
                 raise
         return wanted
 
-    def _wanted_owners(self, asked: Owners, image: Image | None, below: Layer | None) -> Maps:
+    def _wanted_owners(self, asked: WantedOwners, image: Image | None, below: Layer | None) -> Maps:
         """Maps of the container's own layer: those that were asked for, else what it stands on."""
         options = self._shop.options
         if below is not None:

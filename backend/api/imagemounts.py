@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
-from backend.api.mapped import Owners, top_layer
+from backend.api.mapped import WantedOwners, top_layer
 from backend.api.mounts import attach, detach
 from backend.api.workshop import Workshop
 from backend.errors import InvalidValueError, LayerUnknownError, ReadOnlyStoreError
@@ -53,7 +53,7 @@ def unmount(shop: Workshop, reference: str, *, force: bool) -> bool:
 def _canonical(shop: Workshop, tx: WriteTx, image: Image) -> Layer:
     if image.layer is None:
         raise _without_layers(image)
-    layer = top_layer(shop, tx, image, Owners(host_uids=True, host_gids=True))
+    layer = top_layer(shop, tx, image, WantedOwners(host_uids=True, host_gids=True))
     if layer.read_only or maps_of(layer) != Maps():
         raise ReadOnlyStoreError(
             f"the store that has the layers of image {image.id[:12]}",

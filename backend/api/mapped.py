@@ -17,7 +17,7 @@ from backend.stores.transaction import WriteTx
 from drivers.ids import LayerID, generate_id
 
 
-class Owners(NamedTuple):
+class WantedOwners(NamedTuple):
     """Whose IDs the files must have. The host's are wanted where ``host_uids`` says so."""
 
     maps: Maps = Maps()
@@ -25,7 +25,7 @@ class Owners(NamedTuple):
     host_gids: bool = False
 
 
-def top_layer(shop: Workshop, tx: WriteTx, image: Image, wanted: Owners) -> Layer:
+def top_layer(shop: Workshop, tx: WriteTx, image: Image, wanted: WantedOwners) -> Layer:
     """Find, or make, the top layer of *image* with the owners *wanted*; layers and images locked.
 
     A new copy is noted in the image's record. Where image or layer are in an additional store
@@ -52,7 +52,7 @@ def _candidates(shop: Workshop, tx: WriteTx, image: Image) -> Iterator[Layer]:
     yield from (layer for layer in usable if layer.read_only)
 
 
-def _fits(shop: Workshop, layer: Layer, wanted: Owners) -> bool:
+def _fits(shop: Workshop, layer: Layer, wanted: WantedOwners) -> bool:
     if maps_of(layer) == Maps() and shifts(shop, wanted.maps):
         return True
     if (wanted.host_uids and layer.uid_map) or (wanted.host_gids and layer.gid_map):
@@ -60,7 +60,7 @@ def _fits(shop: Workshop, layer: Layer, wanted: Owners) -> bool:
     return maps_of(layer) == wanted.maps
 
 
-def _copy(shop: Workshop, tx: WriteTx, image: Image, layer: Layer, wanted: Owners) -> Layer:
+def _copy(shop: Workshop, tx: WriteTx, image: Image, layer: Layer, wanted: WantedOwners) -> Layer:
     maps = recorded(shop, wanted.maps)
     copy = make_layer(
         shop,

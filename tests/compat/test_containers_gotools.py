@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,26 @@ def test_owners_of_the_directories_above_are_those_that_go_finds(roots: Roots) -
         assert ours.uids == (7,)
         assert {0, 8} <= set(ours.gids)
         assert numbers == {*ours.uids, *ours.gids}
+
+
+def test_containers_made_at_the_same_time_share_one_mapped_copy(roots: Roots) -> None:
+    go = prepared(roots, "vfs")
+    with opened(go) as store:
+        make_image(store)
+
+    def ours() -> None:
+        with opened(go) as store:
+            for _ in range(4):
+                made = store.containers.create(image="img", uid_map=UIDS, gid_map=GIDS)
+                store.containers.delete(made.id)
+
+    def theirs() -> None:
+        for _ in range(4):
+            go.storage("delete-container", made(go.storage("create-container", *MAP_FLAGS, "img")))
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(work) for work in (ours, theirs, ours, theirs)]:
+            done.result(60)
+    [image] = samerecords.decoded(roots, "vfs", "images")
+    assert len(image["mapped-layers"]) == 1
+    assert len(samerecords.decoded(roots, "vfs", "layers")) == 3
