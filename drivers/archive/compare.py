@@ -158,10 +158,16 @@ class _Comparison:
         for key in _lost_attributes(found, entry):
             how = f"has not the attribute {os.fsdecode(key)} that it should have"
             yield Difference(path, Aspect.ATTRIBUTES, how)
-        if status.st_mtime_ns // _SECOND != entry.mtime_ns // _SECOND and entry.mtime_ns >= 0:
+        if self._time_differs(found, entry):
             directory = stat.S_ISDIR(status.st_mode)
             aspect = Aspect.TIME if directory else Aspect.ATTRIBUTES
             yield Difference(path, aspect, "has another time of change")
+
+    def _time_differs(self, found: Found, entry: Entry) -> bool:
+        """Compare whole seconds; a time before 1970 was not stored."""
+        if found.path in self._expected.touched or entry.mtime_ns < 0:
+            return False
+        return found.status.st_mtime_ns // _SECOND != entry.mtime_ns // _SECOND
 
     def _owner(self, status: os.stat_result) -> tuple[int | None, int | None]:
         if not self._view.uid_map and not self._view.gid_map:

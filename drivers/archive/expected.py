@@ -36,12 +36,14 @@ class Item(NamedTuple):
 class Expected:
     """Paths with what should be there; and what a layer removes from those below.
 
-    ``removed`` are paths, ``opaque`` directories whose content below is hidden.
+    ``removed`` are paths, ``opaque`` directories whose content below is hidden, ``touched``
+    directories whose time of change is that of the unpacking, which nobody knows.
     """
 
     items: dict[bytes, Item] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
     opaque: set[bytes] = field(default_factory=set)
+    touched: set[bytes] = field(default_factory=set)
 
     def resolved(self, path: bytes) -> Item | None:
         """The item at *path*, or what it is another name of."""
@@ -88,15 +90,21 @@ class Stacked:
         for path in layer.removed:
             self._remove(path)
         for path, item in layer.items.items():
-            old = self.expected.items.get(path)
-            if item.entry is None:
-                self.expected.items.setdefault(path, item)
-            else:
-                if old and item.entry.type != DIRECTORY:
-                    self._remove(path)
-                self.expected.items[path] = item
-            if path:
-                self._children[posixpath.dirname(path)].add(path)
+            self._put(path, item)
+        self.expected.touched -= {path for path, item in layer.items.items() if item.entry}
+
+    def _put(self, path: bytes, item: Item) -> None:
+        items = self.expected.items
+        if item.entry is None:
+            items.setdefault(path, item)
+        else:
+            if path in items and item.entry.type != DIRECTORY:
+                self._remove(path)
+            items[path] = item
+        if path:
+            directory = posixpath.dirname(path)
+            self._children[directory].add(path)
+            self.expected.touched.add(directory)
 
     def _remove(self, path: bytes) -> None:
         waiting = [path]
@@ -105,6 +113,7 @@ class Stacked:
             self.expected.items.pop(gone, None)
             waiting += self._children.pop(gone, ())
             self._children[posixpath.dirname(gone)].discard(gone)
+            self.expected.touched.add(posixpath.dirname(gone))
 
 
 def relative(name: bytes) -> bytes:

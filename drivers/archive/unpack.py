@@ -131,8 +131,9 @@ class Unpacker:
                 self._places.find_or_make(parent)
                 self._places.erase(parent, name)
                 return
+        self._places.find_or_make(parent)
         for _ in range(_ATTEMPTS):
-            directory = self._places.find_or_make(parent)
+            directory = self._places.find(parent)  # a link may lead through what was removed
             try:
                 self._create(directory, name, path, entry, payload)
             except FileExistsError:

@@ -84,6 +84,8 @@ class _Kept(_Ordinary):
         try:
             directory = self._places.find_or_make(parent)
         except NotADirectoryError:  # the directory itself is gone: a marker before said so
+            if base == OPAQUE:
+                self._places.kind(parent)
             return True
         if base == OPAQUE:
             os.setxattr(directory, self._opaque, b"y")
@@ -102,7 +104,7 @@ class _Removed:
     """Markers remove from the root, which is a copy of the layers below.
 
     An opaque marker leaves what this archive has unpacked so far, and the directories that lead
-    to it; it says nothing of what a link leads to. Paths are compared as they are written. A
+    to it; below a link or a file it says nothing. Paths are compared as they are written. A
     directory that was cleared once has nothing of the layers below any more.
     """
 
@@ -120,7 +122,7 @@ class _Removed:
         if not is_marker(base):
             return False
         if base == OPAQUE:
-            if not self._places.is_link(parent):
+            if self._places.kind(parent) in (None, stat.S_IFDIR):
                 self._places.find_or_make(parent)
                 self._clear_directory(parent)
         else:
@@ -140,7 +142,7 @@ class _Removed:
 
     def _remove(self, parent: bytes, name: bytes) -> None:
         self._replaced(_joined(parent, name))
-        if not self._places.is_link(parent):
+        if self._places.kind(parent) is None:
             self._places.find_or_make(parent)
         with suppress(FileNotFoundError):  # a link to nowhere: nothing is there to be removed
             self._places.erase(parent, name)

@@ -69,14 +69,14 @@ class Places:
         if len(self._kept) > _KEPT:
             os.close(self._kept.popitem(last=False)[1])
 
-    def is_link(self, path: bytes) -> bool:
-        """Whether *path* itself is a symbolic link, to wherever."""
+    def kind(self, path: bytes) -> int | None:
+        """Return the type (S_IFMT) of *path*, which is not followed; None if it is not there."""
         parent, name = split(path)
         try:
             status = os.stat(name, dir_fd=self.find(parent), follow_symlinks=False)
         except FileNotFoundError:
-            return False
-        return stat.S_ISLNK(status.st_mode)
+            return None
+        return stat.S_IFMT(status.st_mode)
 
     def erase(self, parent: bytes, name: bytes) -> None:
         """Remove *name*, with all that is in it, from the directory *parent*."""
