@@ -26,7 +26,7 @@ from drivers.archive.entry import (
     Entry,
 )
 from drivers.archive.expected import Expected, Item, relative
-from drivers.archive.unpackattributes import UnpackOptions, stored_attributes
+from drivers.archive.unpackattributes import stored_attributes
 from drivers.idmap.maps import IDMap, to_container
 from drivers.linux import treewalk, xattr
 from drivers.linux.treewalk import Found
