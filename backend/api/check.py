@@ -89,21 +89,21 @@ class _Check:
         for key in layer.big_data_names:
             if not os.path.exists(path := os.path.join(directory, file_name(key))):
                 reason = f"data item {key!r} is missing"
-                yield _of_layer(layer, Fault.DATA_MISSING, path, reason, _PULL)
+                yield self._of_layer(layer, Fault.DATA_MISSING, path, reason, _PULL)
         damages = driver.inspect(layer.id, layer.parent)
         for damage in damages:
             fault = Fault.LAYER_LINKS if damage.mendable else Fault.LAYER_DIRECTORY
-            yield _of_layer(layer, fault, damage.path, damage.reason, damage.remedy)
+            yield self._of_layer(layer, fault, damage.path, damage.reason, damage.remedy)
         if not damages and self._depth >= Depth.DIGESTS and (layer.diff_digest or layer.toc_digest):
             yield from self._content(layer)
-        if not layer.read_only and self._is_unreferenced(layer):
+        if not self._shop.is_elsewhere(layer) and self._is_unreferenced(layer):
             reason = "no image and no container needs it"
-            yield _of_layer(layer, Fault.LAYER_UNREFERENCED, "", reason, "storagefs repair")
+            yield self._of_layer(layer, Fault.LAYER_UNREFERENCED, "", reason, "storagefs repair")
 
     def _content(self, layer: Layer) -> Iterator[Finding]:
         if not os.path.exists(path := self._shop.tar_split(layer)):
             reason = "its archive was not kept, so its content cannot be compared with anything"
-            yield _of_layer(layer, Fault.UNVERIFIABLE, path, reason)
+            yield self._of_layer(layer, Fault.UNVERIFIABLE, path, reason)
             return
         if self._depth is Depth.FILES:
             yield from checkcontent.findings(self._shop, self._snapshot.layers, layer)
@@ -119,21 +119,27 @@ class _Check:
                     digest.update(chunk)
                     size += len(chunk)
         except (StorageError, OSError) as error:
-            yield _of_layer(layer, Fault.LAYER_DIGEST, path, str(error), _PULL)
+            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, str(error), _PULL)
             return
         found = f"sha256:{digest.hexdigest()}"
         if layer.diff_digest.startswith("sha256:") and found != layer.diff_digest:
             reason = f"its content has the digest {found}, not {layer.diff_digest}"
-            yield _of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
+            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
         elif layer.diff_digest and layer.diff_size not in (-1, size):
             reason = f"its archive has {size} bytes, not {layer.diff_size}"
-            yield _of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
+            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
 
     def _is_unreferenced(self, layer: Layer) -> bool:
         if layer.id in self._needed:
             return False
         created = gotime.to_nanoseconds(layer.created)
         return created is None or time.time() - created / _NANOSECONDS > self._age
+
+    def _of_layer(
+        self, layer: Layer, fault: Fault, path: str, reason: str, remedy: str = ""
+    ) -> Finding:
+        elsewhere = self._shop.is_elsewhere(layer)
+        return Finding("layer", layer.id, fault, path, reason, remedy, read_only=elsewhere)
 
     def _items(self, kind: str, record: Image | Container, directory: str) -> Iterator[Finding]:
         if not is_path_component(record.id):
@@ -145,7 +151,13 @@ class _Check:
             if found is not None:
                 fault, reason = found
                 yield Finding(
-                    kind, record.id, fault, path, reason, remedy, read_only=record.read_only
+                    kind,
+                    record.id,
+                    fault,
+                    path,
+                    reason,
+                    remedy,
+                    read_only=self._shop.is_elsewhere(record),
                 )
 
     def _item(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
@@ -202,10 +214,6 @@ def _digest_of(path: str) -> str:
     fd = regularfile.open_fd(path, os.O_RDONLY)
     with os.fdopen(fd, "rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-def _of_layer(layer: Layer, fault: Fault, path: str, reason: str, remedy: str = "") -> Finding:
-    return Finding("layer", layer.id, fault, path, reason, remedy, read_only=layer.read_only)
 
 
 def _still(finding: Finding, before: Snapshot, now: Snapshot, shop: Workshop) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from backend.api.workshop import Workshop
 from backend.errors import DamagedError
-from backend.model.findings import Fault, Finding
+from backend.model.findings import NOTES, Fault, Finding
 from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compare import Aspect, Difference, View, compare
@@ -33,7 +33,7 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
     directory = driver.diff_directory(layer.id)
     reason = _cannot_compare(shop, layers, layer)
     if reason:
-        yield _finding(layer, Fault.UNVERIFIABLE, directory, reason)
+        yield _finding(shop, layer, Fault.UNVERIFIABLE, directory, reason)
         return
     counts: Counter[Aspect] = Counter()
     try:
@@ -43,13 +43,13 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
                 path = os.path.join(directory, os.fsdecode(difference.path))
                 where = "/" + os.fsdecode(difference.path)
                 fault = _FAULTS[difference.aspect]
-                yield _finding(layer, fault, path, f"{where} {difference.how}")
+                yield _finding(shop, layer, fault, path, f"{where} {difference.how}")
     except (StorageError, OSError) as error:
-        yield _finding(layer, Fault.LAYER_CONTENT, directory, str(error))
+        yield _finding(shop, layer, Fault.LAYER_CONTENT, directory, str(error))
     for aspect, count in counts.items():
         if count > _MOST_SHOWN:
             reason = f"and {count - _MOST_SHOWN} more"
-            yield _finding(layer, _FAULTS[aspect], directory, reason)
+            yield _finding(shop, layer, _FAULTS[aspect], directory, reason)
 
 
 def _cannot_compare(shop: Workshop, layers: LayerTable, layer: Layer) -> str:
@@ -93,6 +93,7 @@ def _expected(shop: Workshop, layer: Layer) -> Expected:
         return of_layer(tar_split)
 
 
-def _finding(layer: Layer, fault: Fault, path: str, reason: str) -> Finding:
-    remedy = "" if fault in (Fault.DIRECTORY_TIMES, Fault.UNVERIFIABLE) else _REMEDY
-    return Finding("layer", layer.id, fault, path, reason, remedy, read_only=layer.read_only)
+def _finding(shop: Workshop, layer: Layer, fault: Fault, path: str, reason: str) -> Finding:
+    remedy = "" if fault in NOTES else _REMEDY
+    elsewhere = shop.is_elsewhere(layer)
+    return Finding("layer", layer.id, fault, path, reason, remedy, read_only=elsewhere)

@@ -167,6 +167,12 @@ def test_each_change_of_a_layer_is_found_and_named(
     assert all(f.remedy for f in report.findings if not f.is_note)
 
 
+def test_a_store_opened_to_be_read_is_checked_in_the_same_way(store: Store) -> None:
+    _flip(store)
+    with open_store(store.options._replace(read_only=True)) as reader:
+        assert reader.check(Depth.FILES) == store.check(Depth.FILES)
+
+
 def test_the_time_of_a_directory_is_no_damage(store: Store) -> None:
     os.utime(content(store, chain(store)[0]) / "etc", (1, 1))
     report = store.check(Depth.FILES)
