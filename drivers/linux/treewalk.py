@@ -1,6 +1,6 @@
 """All entries below a directory, sorted as archives are, by descriptors that lead nowhere else.
 
-Used by: drivers.archive.pack, drivers.naive. Knows nothing of: what entries mean.
+Used by: whatever in drivers looks at all of a tree. Knows nothing of: what entries mean.
 
 What vanishes or becomes something else while the walk goes on is left out, without an error.
 """
