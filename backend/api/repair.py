@@ -7,7 +7,7 @@ removed; only then images, and layers that nothing needs, go. Containers go only
 for, since what is in them is nowhere else. Every step looks again under the locks before it acts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from backend.api.containerremoval import remove_container
@@ -59,15 +59,14 @@ class _Planner:
         return [f for f in self._findings if f.fault in _DAMAGE and not f.read_only and f.id]
 
     def plan(self) -> Plan:
-        containers = dict(self._damaged_containers())
+        containers = dict(self._damaged_containers()) if self._containers else {}
         images = dict(self._damaged_images())
         if not self._containers:
             blocked = {c.image for c in self._snapshot.containers}
             images = {image: why for image, why in images.items() if image not in blocked}
-        layers = dict(self._damaged_layers(images))
+        layers = dict(self._damaged_layers({*images, *containers}))
         steps = [*self._small_steps()]
-        if self._containers:
-            steps += [Step(Action.DELETE_CONTAINER, *item) for item in containers.items()]
+        steps += [Step(Action.DELETE_CONTAINER, *item) for item in containers.items()]
         steps += [Step(Action.DELETE_IMAGE, *item) for item in images.items()]
         steps += [Step(Action.DELETE_LAYER, *item) for item in layers.items()]
         treated = {step.id for step in steps}
@@ -106,20 +105,21 @@ class _Planner:
             if why:
                 yield container.id, why
 
-    def _damaged_layers(self, images: dict[str, str]) -> Iterator[tuple[str, str]]:
-        """Layers that nothing needs once *images* are gone, those upon others first."""
+    def _damaged_layers(self, gone: Set[str]) -> Iterator[tuple[str, str]]:
+        """Layers that nothing needs once images and containers are gone; the highest first."""
         layers = self._snapshot.layers
         wrong = {f.id: f.reason for f in self._findings if f.fault is Fault.LAYER_UNREFERENCED}
         wrong |= {name: why for (kind, name), why in self._why.items() if kind == "layer"}
         needed = {
             layer.id
             for image in self._snapshot.images
-            if image.id not in images
+            if image.id not in gone
             for top in (image.layer, *image.mapped_layers)
             for layer in layers.chain(top or "")
         }
         for container in self._snapshot.containers:
-            needed |= {layer.id for layer in layers.chain(container.layer)}
+            if container.id not in gone:
+                needed |= {layer.id for layer in layers.chain(container.layer)}
         found = [layers.get(name) for name in wrong if name not in needed]
         kept = [layer for layer in found if layer is not None and not layer.read_only]
         for layer in sorted(kept, key=lambda layer: -len(layers.chain(layer.id))):

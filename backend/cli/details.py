@@ -17,7 +17,6 @@ from drivers.idmap.maps import IDMap
 
 if TYPE_CHECKING:
     from backend.store import Store
-    from backend.stores.base import RecordStore
 
 
 def run(request: Request) -> int:
@@ -41,14 +40,15 @@ def run(request: Request) -> int:
 
 
 def _layer(store: "Store", snapshot: Snapshot, layer: Layer) -> Iterator[str]:
-    del snapshot
+    del store, snapshot
     yield f"ID: {layer.id}"
     yield from _maps("UID", layer.uid_map)
     yield from _maps("GID", layer.gid_map)
     if layer.parent:
         yield f"Parent: {layer.parent}"
     yield from _named(layer.names)
-    yield from _additional(layer, store.stores.layers)
+    if layer.read_only:
+        yield "Read Only: true"
 
 
 def _image(store: "Store", snapshot: Snapshot, image: Image) -> Iterator[str]:
@@ -59,7 +59,8 @@ def _image(store: "Store", snapshot: Snapshot, image: Image) -> Iterator[str]:
     yield from (f"Digest: {digest}" for digest in image_digests(image))
     yield from (f"Data: {key}" for key in image.big_data_names)
     yield _size(lambda: store.images.size(image.id))
-    yield from _additional(image, store.stores.images)
+    if image.read_only:
+        yield "Read Only: true"
 
 
 def _container(store: "Store", snapshot: Snapshot, container: Container) -> Iterator[str]:
@@ -79,12 +80,6 @@ _LINES: Final[dict[str, Callable[["Store", Snapshot, Any], Iterator[str]]]] = {
     "image": _image,
     "container": _container,
 }
-
-
-def _additional(record: Layer | Image, own: "RecordStore[Any]") -> Iterator[str]:
-    """A line for what is in an additional store (every record is read-only in a look at one)."""
-    if record.location not in {file.path for file in own.files}:
-        yield "Read Only: true"
 
 
 def _named(names: Sequence[str]) -> Iterator[str]:

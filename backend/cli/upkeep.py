@@ -3,29 +3,30 @@
 Used by: backend.cli.command. Knows nothing of: what they take away.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from backend.store import Store
 
 
 def collect(request: Request) -> int:
     """Delete what no record owns. What is mounted stays so."""
-    with request.open_store(read_only=False) as store:
-        store.collect_garbage()
-    return _nothing(request)
+    return _do(request, lambda store: store.collect_garbage())
 
 
 def wipe(request: Request) -> int:
     """Delete everything, whoever uses it."""
-    with request.open_store(read_only=False) as store:
-        store.wipe()
-    return _nothing(request)
+    return _do(request, lambda store: store.wipe())
 
 
 def shutdown(request: Request) -> int:
     """Undo what opening the store did; with --force unmount layers first."""
-    with request.open_store(read_only=False) as store:
-        store.shutdown(force=request.values.on("force"))
-    return _nothing(request)
+    force = request.values.on("force")
+    return _do(request, lambda store: store.shutdown(force=force))
 
 
 def dedup(request: Request) -> int:
@@ -44,8 +45,14 @@ def dedup(request: Request) -> int:
     return 0
 
 
-def _nothing(request: Request) -> int:
-    """The Go tool's JSON where there is nothing to say."""
-    if request.json:
-        request.output.json("")
+def _do(request: Request, act: Callable[["Store"], object]) -> int:
+    """Do it; there is nothing to say, in JSON "" or, as in the Go tool, {} where it failed."""
+    result: object = {}
+    try:
+        with request.open_store(read_only=False) as store:
+            act(store)
+        result = ""
+    finally:
+        if request.json:
+            request.output.json(result)
     return 0

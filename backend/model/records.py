@@ -58,7 +58,7 @@ class Layer(NamedTuple):
     big_data_names: tuple[str, ...] = ()
     extra: Mapping[str, Any] = EMPTY
     extra_after: tuple[str, ...] = ()
-    # Derived, never written: which file the record came from, and whether it may be changed.
+    # Derived, never written: the file of the record, and whether that is an additional store's.
     location: str = ""
     read_only: bool = False
 

@@ -54,6 +54,8 @@ class _Seen(NamedTuple):
 class RecordStore(Generic[R]):
     """``files`` are in loading order. A store that is not ``writable`` creates nothing.
 
+    Records of an ``additional`` store are read-only for good, whoever opens it.
+
     Records in two places have a lock in each, taken together: ``partner_lock`` after the own one.
     """
 
@@ -67,9 +69,10 @@ class RecordStore(Generic[R]):
         writable: bool,
         lock_seconds: float | None,
         partner_lock: str = "",
+        additional: bool = False,
     ) -> None:
         self.lock_path, self.files, self.writable = lock_path, tuple(files), writable
-        self.partner_lock = partner_lock
+        self.partner_lock, self.additional = partner_lock, additional
         self._lock_seconds = lock_seconds
         # Replaced as a whole under the lock; read without any.
         self.contents: Contents[R] = Contents()
@@ -109,7 +112,7 @@ class RecordStore(Generic[R]):
 
     def derived(self, file: RecordFile[R]) -> Mapping[str, Any]:
         """Fields of a record that follow from where it was found."""
-        return {"location": file.path, "read_only": not self.writable}
+        return {"location": file.path, "read_only": self.additional}
 
     def settle(self, records: list[R]) -> tuple[list[R], set[str]]:
         """Put right what records contradict each other in; also the files that this concerns."""

@@ -113,12 +113,19 @@ def in_graph_root(
 
 def additional(directory: str, *, lock_seconds: float | None) -> ImageStore:
     """Images of an additional store, from its ``DRIVER-images`` *directory*."""
-    return _open(directory, writable=False, lock_seconds=lock_seconds)
+    return _open(directory, writable=False, lock_seconds=lock_seconds, additional=True)
 
 
-def _open(directory: str, *, writable: bool, lock_seconds: float | None) -> ImageStore:
-    files = [RecordFile(f"{directory}/{RECORDS}", recordfiles.IMAGES)]
-    return ImageStore(f"{directory}/{LOCK}", files, writable=writable, lock_seconds=lock_seconds)
+def _open(
+    directory: str, *, writable: bool, lock_seconds: float | None, additional: bool = False
+) -> ImageStore:
+    return ImageStore(
+        f"{directory}/{LOCK}",
+        [RecordFile(f"{directory}/{RECORDS}", recordfiles.IMAGES)],
+        writable=writable,
+        lock_seconds=lock_seconds,
+        additional=additional,
+    )
 
 
 def _manifest_first(key: str) -> tuple[bool, str]:

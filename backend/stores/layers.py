@@ -85,4 +85,6 @@ def additional(directory: str, *, lock_seconds: float | None) -> LayerStore:
         RecordFile(f"{directory}/{name}", recordfiles.LAYERS)
         for name in (RECORDS, VOLATILE_RECORDS)
     ]
-    return LayerStore(f"{directory}/{LOCK}", files, writable=False, lock_seconds=lock_seconds)
+    return LayerStore(
+        f"{directory}/{LOCK}", files, writable=False, lock_seconds=lock_seconds, additional=True
+    )

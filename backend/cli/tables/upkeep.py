@@ -8,7 +8,42 @@ from typing import Final
 from backend.cli.flags import JSON
 from backend.cli.grammar import Flag, Takes, Verb
 
+_DEPTH: Final = Flag(("--depth",), Takes.TEXT, "how much is read: records, digests or files")
+_AGE: Final = Flag(("--max", "-m"), Takes.TEXT, "age at which an unneeded layer counts (24h)")
+
 VERBS: Final = (
+    Verb(
+        name="check",
+        module="backend.cli.checking",
+        function="check",
+        summary="Look for damage in the store; nothing is touched without --repair",
+        example="check --quick",
+        inside=True,
+        flags=(
+            Flag(("--quick", "-q"), Takes.NOTHING, "do not compare files (--depth digests)"),
+            _DEPTH,
+            _AGE,
+            Flag(("--repair", "-r"), Takes.NOTHING, "delete images and layers that are damaged"),
+            Flag(("--force", "-f"), Takes.NOTHING, "the same, with the containers on them"),
+            JSON,
+        ),
+    ),
+    Verb(
+        name="repair",
+        module="backend.cli.checking",
+        function="repair",
+        summary="Show the smallest steps that mend the store; take them with --apply",
+        example="repair --depth digests",
+        inside=True,
+        own=True,
+        flags=(
+            Flag(("--apply",), Takes.NOTHING, "take the steps"),
+            Flag(("--containers",), Takes.NOTHING, "damaged containers may be deleted"),
+            _DEPTH,
+            _AGE,
+            JSON,
+        ),
+    ),
     Verb(
         name="gc",
         module="backend.cli.upkeep",
