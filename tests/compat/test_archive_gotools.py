@@ -6,7 +6,10 @@ import io
 import json
 import os
 import random
+import resource
 import tarfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ import pytest
 
 from drivers.archive.apply import Applied, apply
 from drivers.archive.reassemble import reassemble
+from drivers.archive.unpack import Unpacker, UnpackOptions
 from drivers.errors import ArchiveError
+from drivers.protocol import Whiteouts
 from tests.support import process, tars
 from tests.support.gotools import GoTools, Roots
 from tests.support.tars import END, GNU, V7, Recorder, extended, file, header, record
@@ -204,21 +209,53 @@ def test_layers_of_the_go_tools_come_back_bit_for_bit(
         assert b"".join(reassemble(stored, open_file)) == path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def debian_layer(debian_store: Roots, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The lowest layer of the Debian image, compressed with gzip."""
+    contents = (debian_store.graph / "overlay").glob("*/diff")
+    content = max(contents, key=lambda diff: len(list(diff.rglob("*"))))
+    path = tmp_path_factory.mktemp("debian") / "layer.tar"
+    process.run(["tar", "-C", str(content), "--xattrs", "-cf", str(path), "."])
+    process.run(["gzip", "-1", str(path)])
+    yield path.with_suffix(".tar.gz")
+    path.with_suffix(".tar.gz").unlink()
+
+
 @pytest.mark.debian_image
 @pytest.mark.slow
 def test_a_debian_layer_gives_the_same_lines_and_record(
-    tmp_path: Path, go_vfs: GoTools, debian_store: Roots
+    go_vfs: GoTools, debian_layer: Path
 ) -> None:
-    content = max(
-        (debian_store.graph / "overlay").glob("*/diff"), key=lambda diff: len(list(diff.rglob("*")))
-    )
-    path = tmp_path / "debian.tar"
-    process.run(["tar", "-C", str(content), "--xattrs", "-cf", str(path), "."])
-    theirs = imported(go_vfs, path)
+    theirs = imported(go_vfs, debian_layer)
     assert theirs
-    known, lines = ours(path.read_bytes())
+    known, lines = ours(debian_layer.read_bytes())
     assert lines == theirs.lines
     assert agrees(known, theirs.record)
+
+
+@pytest.mark.debian_image
+@pytest.mark.slow
+def test_a_debian_layer_takes_no_more_processor_time_than_the_go_tools(
+    tmp_path: Path, go: GoTools, debian_layer: Path
+) -> None:
+    def of_children() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    root = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    start = time.process_time()
+    with (
+        debian_layer.open("rb") as source,
+        Unpacker(root, whiteouts=Whiteouts.OVERLAY, options=UnpackOptions()) as sink,
+    ):
+        apply(source, sink, io.BytesIO())
+    mine = time.process_time() - start
+    os.close(root)
+    before = of_children()
+    go.storage("import-layer", "--file", str(debian_layer))
+    theirs = of_children() - before
+    go.shutdown()
+    assert mine <= theirs
 
 
 def mutated(chance: random.Random) -> bytes:
