@@ -1,20 +1,23 @@
-"""A store's life in a process of its own that dies at a chosen change of a directory.
+"""A store's life in processes of their own that die at one change of a directory each.
 
-Used by: tests of what a stop leaves. ``python -m tests.support.storehistory BASE DRIVER STOP``
-exits with 9 where it was stopped and with 0 if it came to its end.
+Used by: tests of what a stop leaves, as ``python -m tests.support.storehistory BASE DRIVER FIRST
+STEP``; see :func:`lives`.
 """
 
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+import traceback
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, NoReturn
 
 from backend import Store, StoreOptions, open_store
 from tests.support.layertars import BASE
 from tests.support.ociimage import Entry, layer_tar
 
 MORE = layer_tar([Entry("more", b"more")])
+_STOPPED = 9
 CHANGES = ("rename", "mkdir", "symlink", "unlink", "rmdir")
 """What the kernel makes visible to others at once, and what a stop may fall between."""
 
@@ -55,7 +58,7 @@ def die_at(stop: int) -> None:
         def change(*words: Any, **named: Any) -> Any:
             nonlocal done
             if done == stop:
-                os._exit(9)
+                os._exit(_STOPPED)
             done += 1
             return real(*words, **named)
 
@@ -65,8 +68,40 @@ def die_at(stop: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-if __name__ == "__main__":
-    with open_store(options(sys.argv[1], sys.argv[2])) as opened:
+def lives(live: Callable[[str, str, int], None], words: Sequence[str]) -> int:
+    """Let *live* (base, driver, stop) die at one change after the other, until it comes to its end.
+
+    *words* are BASE, DRIVER, FIRST and STEP: the life that is to stop at change N is in BASE/N.
+    Returns the last exit code, which is 0 if nothing failed. The first life is a whole one, here:
+    what it imports, all others have.
+    """
+    base, driver, first, step = words
+    live(os.path.join(base, "whole"), driver, sys.maxsize)
+    for stop in count(int(first), int(step)):
+        child = os.fork()  # noqa: TID251 - here is no thread and no lock that a child could keep
+        if child == 0:
+            _end(lambda: live(os.path.join(base, str(stop)), driver, stop))  # noqa: B023 - at once
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != _STOPPED:
+            return code
+    raise AssertionError("numbers have no end")
+
+
+def _end(life: Callable[[], None]) -> NoReturn:
+    try:
+        life()
+    except BaseException:  # noqa: BLE001 - the process ends here, whatever it is
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def _live(base: str, driver: str, stop: int) -> None:
+    with open_store(options(base, driver)) as opened:
         make(opened)
-        die_at(int(sys.argv[3]))
+        die_at(stop)
         everything(opened)
+
+
+if __name__ == "__main__":
+    sys.exit(lives(_live, sys.argv[1:]))

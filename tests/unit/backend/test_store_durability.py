@@ -5,14 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from backend import Store, open_store
-from drivers.erase import erase_tree
 from drivers.linux import atomicfile
 from tests.support import mounttable
 from tests.support.storehistory import make, options
@@ -39,29 +37,34 @@ def whole(store: Store) -> None:
         assert store.images.big_data(image.id, "manifest") == b"{}"
 
 
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """A file system where a flush costs nothing."""
+    where = tmp_path / "memory"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "memory", where], check=True, timeout=30)
+    yield where
+    mounttable.unmount_below(tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "first"), [("vfs", 0), pytest.param("overlay", 1, marks=pytest.mark.overlay)]
 )
 def test_a_stop_at_any_change_of_a_directory_leaves_a_whole_store(
-    tmp_path: Path, driver: str, first: int
+    in_memory: Path, driver: str, first: int
 ) -> None:
-    for stop in count(first, 2):
-        base = tmp_path / str(stop)
-        command = [sys.executable, "-m", "tests.support.storehistory", str(base), driver, str(stop)]
-        code = subprocess.run(command, timeout=30, check=False).returncode
-        assert code in (0, 9)
+    lives = [sys.executable, "-m", "tests.support.storehistory", str(in_memory), driver]
+    subprocess.run([*lives, str(first), "2"], timeout=100, check=True)
+    bases = list(in_memory.iterdir())
+    assert len(bases) > 50
+    for base in bases:
         with open_store(options(base, driver)) as store:
             whole(store)
             store.layers.create(names=["after"])
             whole(store)
         assert not (base / "graph" / f"{driver}-layers" / "tmp").exists()
         assert not (base / "graph" / driver / "tempdirs").exists()
-        mounttable.unmount_below(base)
-        erase_tree(str(base))
-        if code == 0:
-            assert stop > 50
-            return
 
 
 def test_a_failed_write_changes_nothing_and_says_so(
