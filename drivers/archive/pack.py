@@ -1,6 +1,6 @@
 """A tree, or what changed in one, as a tar archive that equals the Go tools' byte for byte.
 
-Used by: drivers.naive, drivers.overlay.diffing. Knows nothing of: layers, mounts.
+Used by: drivers.naive, drivers.overlay.diffing, copying between layers. Knows nothing of: layers.
 
 Nothing in the tree is followed, and files may change while they are read: one that vanishes is
 left out, one that grows is cut to the size in its header. One that shrinks is an error, where the
