@@ -94,7 +94,7 @@ class Unpacker:
         """Set the times of the directories; no entry may follow. Raises as :meth:`add`."""
         for path, times in self._directories:
             try:
-                os.utime(self._places.find(path), ns=times)
+                self._places.set_times(path, times)
             except OSError as error:
                 raise _explained(error, path) from error
 
