@@ -133,23 +133,11 @@ def _new_lock(root: str) -> _Lock:
 def _take_lock(root: str, suffix: str) -> _Lock | None:
     """Open, or make, and lock; None if it is in use or went away meanwhile."""
     path = os.path.join(root, _LOCK + suffix)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        fd = os.open(path, flags, 0o600)
+        fd = recordlock.take_file(path)
     except FileNotFoundError:  # a peer erased the last trash and removed the empty root
         return None
-    if recordlock.try_lock(fd, exclusive=True) and _is_still_there(path, fd):
-        return _Lock(path, suffix, fd)
-    os.close(fd)
-    return None
-
-
-def _is_still_there(path: str, fd: int) -> bool:
-    """A peer may have unlinked the lock file between our open and our lock."""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
+    return None if fd is None else _Lock(path, suffix, fd)
 
 
 def _erase_locked(root: str, lock: _Lock) -> None:

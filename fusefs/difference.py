@@ -6,6 +6,7 @@ Tables that are the same object are skipped, and so are records that are: the wo
 changed, and for a table with any change by a comparison of its records.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -98,6 +99,25 @@ def difference(old: Snapshot, new: Snapshot) -> Difference:
     )
     placed = tuple(_placed_containers(old, new))
     return Difference(tuple(events), tuple(dict.fromkeys(entries)), deleted, placed, inodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What happened since the kernel was last told: ``corrections`` are for it."""
+
+    corrections: tuple[Difference, ...]
+    events: tuple[Event, ...]
+
+
+def since(shown: Sequence[Snapshot]) -> Happened:
+    """What to tell when all of *shown*, oldest first, was shown and only the last one is true.
+
+    The kernel may have learnt something from each of them, and must forget what is not so now,
+    whatever came in between: of an object that came and went again only the middle one tells.
+    """
+    steps = [difference(old, new) for old, new in itertools.pairwise(shown)]
+    corrections = [*(difference(old, shown[-1]) for old in shown[:-2]), *steps[-1:]]
+    return Happened(tuple(corrections), tuple(event for step in steps for event in step.events))
 
 
 def _compare(old: Table[R], new: Table[R]) -> _Changes[R]:

@@ -11,21 +11,21 @@ stays is a nuisance, one that goes while a container runs is a disaster.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from filelock import FileLock, Timeout
-
 from backend.errors import UnknownObjectError
 from backend.model.records import ContainerID
 from drivers.errors import StorageError
 from drivers.ids import LayerID
-from drivers.linux import atomicfile, capability, mount, mountinfo, regularfile
+from drivers.linux import atomicfile, capability, mount, mountinfo, recordlock, regularfile
 from fusefs import fusermount
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log: Final = logging.getLogger("storagefs")
 
 _DIRECTORY: Final = "storagefs"
+_PATIENCE: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class HeldMounts:
         self._store = store
         self._directory = os.path.join(run_root, _DIRECTORY)
         self._path = os.path.join(self._directory, f"{os.getpid()}.json")
-        self._alive: FileLock | None = None
+        self._alive: int | None = None
         self._note = Note(pid=os.getpid())
         self._lock = Lock()
         # Which layer a container had when its count was taken, for as long as one is held.
@@ -130,6 +131,8 @@ class HeldMounts:
             self._note.held[layer] = left
         else:
             self._note.held.pop(layer, None)
+            for container in [one for one, its in self._layers.items() if its == layer]:
+                del self._layers[container]
 
     def held(self) -> dict[LayerID, int]:
         """Counts held now."""
@@ -148,14 +151,13 @@ class HeldMounts:
             if not self._note.held and not _is_there(self._note):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path)
-            _remove_lock(self._alive)
+            recordlock.give_up_file(_lock_of(self._path), self._alive)
             self._alive = None
 
     def _save(self) -> None:
         if self._alive is None:
             os.makedirs(self._directory, 0o700, exist_ok=True)
-            self._alive = FileLock(f"{self._path}.lock")
-            self._alive.acquire(timeout=0)
+            self._alive = _own_lock(self._path)
         atomicfile.replace(self._path, self._note.encoded())
 
 
@@ -170,22 +172,44 @@ def recover(store: "Store", run_root: str) -> list[str]:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".json"))
     except FileNotFoundError:
         return []
-    recovered = []
-    for name in names:
-        path = os.path.join(directory, name)
-        lock = FileLock(f"{path}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue  # it lives
-        try:
-            recovered += _clean_up(store, path)
-        finally:
-            _remove_lock(lock)
-    return recovered
+    alive: set[tuple[str, int]] = set()
+    with contextlib.ExitStack() as held:
+        dead = []
+        for path in (os.path.join(directory, name) for name in names):
+            lock = recordlock.take_file(_lock_of(path))
+            if lock is None:
+                alive |= _mount_of(path)
+            else:
+                held.callback(recordlock.give_up_file, _lock_of(path), lock)
+                dead.append(path)
+        return [place for path in dead for place in _clean_up(store, path, alive)]
 
 
-def _clean_up(store: "Store", path: str) -> list[str]:
+def _mount_of(path: str) -> set[tuple[str, int]]:
+    """Mount point and ID in the note of a daemon that lives; nothing where it has none yet."""
+    try:
+        note = Note.decoded(regularfile.read(path))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return set()
+    return {(note.mount_point, note.mount_id)}
+
+
+def _lock_of(path: str) -> str:
+    """The lock file of a note."""
+    return f"{path}.lock"
+
+
+def _own_lock(path: str) -> int:
+    """Lock our own note; who cleans up after an earlier process of our number is soon done."""
+    deadline = time.monotonic() + _PATIENCE
+    while (lock := recordlock.take_file(_lock_of(path))) is None:
+        if time.monotonic() > deadline:
+            raise OSError(errno.EBUSY, "another process holds the note of ours", path)
+        time.sleep(_PATIENCE / 100)
+    return lock
+
+
+def _clean_up(store: "Store", path: str, alive: set[tuple[str, int]]) -> list[str]:
     try:
         note = Note.decoded(regularfile.read(path))
     except FileNotFoundError:
@@ -193,7 +217,8 @@ def _clean_up(store: "Store", path: str) -> list[str]:
     except (OSError, ValueError, TypeError, RecursionError) as problem:
         log.warning("%s: %s; it is left alone", path, problem)
         return []
-    _detach_dead(note)
+    if (note.mount_point, note.mount_id) not in alive:  # the kernel gives numbers out again
+        _detach_dead(note)
     counts = Counter(note.held)
     for layer, before in note.pending.items():
         with contextlib.suppress(UnknownObjectError):  # deleted since
@@ -221,10 +246,3 @@ def _is_there(note: Note) -> bool:
         and entry.fstype.startswith("fuse")
         for entry in mountinfo.read()
     )
-
-
-def _remove_lock(lock: FileLock) -> None:
-    """Unlink before letting go, so that nobody locks a file that is about to vanish."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(lock.lock_file)
-    lock.release()

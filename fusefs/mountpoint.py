@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
-import filelock
-
 from drivers.errors import StorageError
-from drivers.linux import mountinfo
+from drivers.linux import mountinfo, recordlock
 
 FSTYPE: Final = "fuse.storagefs"
 
@@ -40,18 +38,20 @@ def claimed(where: str, run_root: str) -> Iterator[None]:
     """
     directory = os.path.join(run_root, "storagefs")
     key = sha256(os.fsencode(where)).hexdigest()[:16]
-    lock = filelock.FileLock(os.path.join(directory, f"at-{key}.lock"), mode=0o600)
+    path = os.path.join(directory, f"at-{key}.lock")
     with contextlib.ExitStack() as held:
         try:
             os.makedirs(directory, mode=0o700, exist_ok=True)
-            held.enter_context(lock.acquire(blocking=False))
-        except filelock.Timeout:
-            raise MountPointError(
-                where, "another storagefs is just mounting on it", remedy="wait for that one"
-            ) from None
+            lock = recordlock.take_file(path)
         except OSError as failure:
             if failure.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
+        else:
+            if lock is None:
+                raise MountPointError(
+                    where, "another storagefs is just mounting on it", remedy="wait for that one"
+                )
+            held.callback(recordlock.give_up_file, path, lock)
         yield
 
 

@@ -20,7 +20,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple
@@ -95,6 +95,8 @@ class NativeMounts:
         self._sent_back: dict[tuple[Ino, int], float] = {}
         # By inode number of the covered directory. Changed under the lock, in any thread.
         self._attached: dict[Ino, Attached] = {}
+        self._coming = 0
+        """Mounts that threads are about to attach: they count against the most that may be."""
         self._closing = False
         self._lock = Lock()
         content.detach = self.detach
@@ -198,18 +200,19 @@ class NativeMounts:
                 lost.give_back()
 
     def _attach_anew(self, node: ContentDirectory, path: str) -> None:
-        self._make_room()
-        fd = node.source.open()
-        try:
-            self._place(fd, path)
-            attached = Attached(node.ino, node.key, self._key_of(fd), node.source.close)
-        except BaseException:
-            node.source.close()
-            raise
-        finally:
-            os.close(fd)
-        with self._lock:
-            self._attached[node.ino] = attached
+        with self._room():
+            fd = node.source.open()
+            try:
+                self._place(fd, path)
+                attached = Attached(node.ino, node.key, self._key_of(fd), node.source.close)
+            except BaseException:
+                node.source.close()
+                raise
+            finally:
+                os.close(fd)
+            with self._lock:
+                self._attached[node.ino] = attached
+                self._coming -= 1
 
     def _place(self, fd: int, path: str) -> None:
         """Attach the detached mount *fd* at *path* of our own tree, and nowhere else."""
@@ -238,11 +241,24 @@ class NativeMounts:
             if entry.parent == self._root_id
         }
 
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """Keep room for one more mount, until it is attached or has failed."""
+        with self._lock:
+            self._coming += 1
+        try:
+            self._make_room()
+            yield
+        except BaseException:
+            with self._lock:
+                self._coming -= 1
+            raise
+
     def _make_room(self) -> None:
-        """Take the oldest mounts that nobody uses away, until one more is allowed."""
+        """Take the oldest mounts that nobody uses away, until those that come are allowed."""
         with self._lock:
             oldest_first = sorted(self._attached.values(), key=lambda one: one.since)
-        excess = len(oldest_first) + 1 - self._options.native_max
+            excess = len(oldest_first) + self._coming - self._options.native_max
         if excess <= 0:
             return
         targets = self._targets()

@@ -22,6 +22,7 @@ from backend.errors import ReadOnlyStoreError, UnknownObjectError
 from drivers.errors import StorageError
 from fusefs.errnos import errno_of
 from fusefs.nodes.base import Caller, RefusedError
+from fusefs.nodes.journal import Journal
 from fusefs.stalewalks import StaleWalks
 
 P = ParamSpec("P")
@@ -34,26 +35,10 @@ _ORDINARY: Final = frozenset({errno.ENOENT, errno.ENODATA, errno.ESTALE, errno.E
 """What programs ask for all day and what says nothing about the store: not worth a line."""
 
 
-class Refusals(Protocol):
-    """Where refusals are told (fusefs.nodes.journal)."""
-
-    def refused(
-        self,
-        caller: Caller | None,
-        operation: str,
-        path: bytes | str,
-        errno: int,
-        *,
-        reason: str,
-        remedy: str,
-    ) -> None:
-        """Keep one line for ``/errors``."""
-
-
 class Boundary:
     """What the boundary of one mount needs and counts."""
 
-    def __init__(self, refusals: Refusals, *, read_only: bool) -> None:
+    def __init__(self, refusals: Journal, *, read_only: bool) -> None:
         self._refusals = refusals
         self.read_only = read_only
         self.stale_walks = StaleWalks()

@@ -24,10 +24,11 @@ from fusefs import readiness, sdnotify
 from fusefs.answering import Gate
 from fusefs.connection import Connection, Kind
 from fusefs.nodes.base import Directory
+from fusefs.nodes.journal import Journal
 from fusefs.notifier import KernelNotifier
 from fusefs.offload import Offload
 from fusefs.operations import Operations
-from fusefs.request import Boundary, Refusals
+from fusefs.request import Boundary
 
 log: Final = logging.getLogger("storagefs")
 
@@ -82,7 +83,7 @@ class Tree:
     """
 
     root: Directory
-    refusals: Refusals
+    refusals: Journal
     gate: Gate | None = None
     changed: Callable[[], None] = lambda: None
     visible: Callable[[str], None] = lambda _: None

@@ -7,6 +7,7 @@ mount is served (fusefs.serving), what stands in the tree (fusefs.nodes.root).
 import contextlib
 import logging
 import os
+import resource
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from drivers.errors import StorageError
 from drivers.linux import capability, userns
 from fusefs import heldmounts, logs, mountpoint
 from fusefs.connection import Kind
-from fusefs.difference import difference
+from fusefs.difference import Difference, since
 from fusefs.heldmounts import HeldMounts
 from fusefs.native import NativeMounts
 from fusefs.nodes.content import Content
@@ -45,6 +46,7 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
     wrong before that.
     """
     logs.configure(mount.log, foreground=mount.foreground, debug=mount.debug)
+    _allow_many_files()
     with open_store(options) as store, contextlib.ExitStack() as claim:
         claim.enter_context(mountpoint.claimed(mount.where, options.run_root))
         _recover(store)
@@ -75,6 +77,12 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
         finally:
             parts.close()
     return 0
+
+
+def _allow_many_files() -> None:
+    """Each file that is open through us is open here: take what the administrator allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _looks(mount: MountOptions) -> Looks:
@@ -140,6 +148,7 @@ class _Parts:
             attached=self._native.attached,
         )
         self._notifier, self._path_of = bridges.notifier, bridges.path_of
+        self._context.records()  # changes count from here
         watcher = Watcher(store, bridges.offload, self._changed)
         journal.listen(bridges.polls_due)
         return Tree(
@@ -153,9 +162,17 @@ class _Parts:
             state=self._state,
         )
 
-    def _changed(self, old: Snapshot, new: Snapshot) -> None:
+    def _changed(self) -> None:
         """Tell the kernel what to forget, and people what happened, in this order."""
-        found = difference(old, new)
+        now = self._context.records()
+        found = since(self._context.shown())
+        for correction in found.corrections:
+            self._correct(correction)
+        self._let_go(found.events, now)
+        self._context.tell(found.events)
+
+    def _correct(self, found: Difference) -> None:
+        """Tell the kernel what it may know that is no longer so."""
         for parent, name in found.entries:
             self._notifier.entry_changed(parent, name)
         for parent, name, ino in found.deleted:
@@ -165,13 +182,12 @@ class _Parts:
                 self._notifier.entry_changed(parent, name)
         for ino in found.inodes:
             self._notifier.inode_changed(ino)
-        self._let_go(found.events)
-        self._context.tell(found.events)
 
-    def _let_go(self, events: Iterable[Event]) -> None:
+    def _let_go(self, events: Iterable[Event], now: Snapshot) -> None:
         """Hold nothing for what others deleted. What is still in use goes when it is idle."""
+        known = {"layer": now.layers.by_id, "container": now.containers.by_id}
         for event in events:
-            if event.event == "deleted" and event.kind in {"layer", "container"}:
+            if event.event == "deleted" and event.id not in known.get(event.kind, (event.id,)):
                 with contextlib.suppress(MountedError):
                     self._content.let_go(ObjectKey(event.kind, event.id))
 

@@ -48,11 +48,9 @@ class Watched(Protocol):
 
 
 class Watcher:
-    """Calls *changed*(old snapshot, new snapshot) in a worker thread, whenever they differ."""
+    """Calls *changed* in a worker thread, whenever a look at the store found something new."""
 
-    def __init__(
-        self, store: Watched, offload: Offload, changed: Callable[[Snapshot, Snapshot], None]
-    ) -> None:
+    def __init__(self, store: Watched, offload: Offload, changed: Callable[[], None]) -> None:
         self._store, self._offload, self._changed = store, offload, changed
         self._seen = store.cached()
         self._files = tuple(store.watched())
@@ -110,7 +108,7 @@ class Watcher:
         self._complaint = ""
         old, self._seen = self._seen, new
         if new is not old:
-            await self._offload.records(self._changed, old, new)
+            await self._offload.records(self._changed)
 
 
 class _Directories:

@@ -1,6 +1,7 @@
 """Record locks on whole files, tied to an open file description (fcntl F_OFD_SETLK).
 
-Used by: backend.files.lockfile, and through it everything that locks a store; drivers.trash.
+Used by: backend.files.lockfile, and through it everything that locks a store; drivers.trash;
+fusefs.heldmounts and mountpoint.
 Knows nothing of: threads, tokens, what a file protects.
 
 The Go tools take POSIX record locks (F_SETLK). Those belong to a process and vanish when it closes
@@ -11,6 +12,7 @@ must be close-on-exec and helpers must be exec'd.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -60,6 +62,34 @@ def lock(fd: int, *, exclusive: bool, seconds: float | None = None) -> bool:
         time.sleep(min(wait, left))
         wait = min(wait * 2, _LONGEST_WAIT)
     return True
+
+
+def take_file(path: str) -> int | None:
+    """Make or open a lock file and lock it; None if it is in use, or went away meanwhile.
+
+    For files that their holder unlinks before closing the descriptor: a lock that was got on one
+    that is not at *path* any more is worth nothing.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if try_lock(fd, exclusive=True) and _is_still_there(path, fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+def give_up_file(path: str, fd: int) -> None:
+    """Undo :func:`take_file`: unlink first, so that nobody locks a file that is about to vanish."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    os.close(fd)
+
+
+def _is_still_there(path: str, fd: int) -> bool:
+    """A peer may have unlinked the lock file between our open and our lock."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def unlock(fd: int) -> None:

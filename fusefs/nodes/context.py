@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Protocol
 
 from backend.model.records import ContainerID
@@ -80,10 +81,27 @@ class TreeContext:
     # Kind and ID of an object to the moment at which it was last seen to change. The watcher
     # writes, nodes read; single dict operations, so no lock.
     seen_ns: dict[tuple[str, str], int] = field(default_factory=dict)
+    _shown: list[Snapshot] = field(default_factory=list, init=False)
+    _shown_lock: Lock = field(default_factory=Lock, init=False)
 
     def records(self) -> Snapshot:
         """The records as last seen; no I/O."""
-        return self.store.cached()
+        with self._shown_lock:
+            snapshot = self.store.cached()
+            if not self._shown or self._shown[-1] is not snapshot:
+                self._shown.append(snapshot)
+            return snapshot
+
+    def shown(self) -> Sequence[Snapshot]:
+        """What :meth:`records` returned since the last call, beginning with that time's last one.
+
+        Between two looks of the watcher a verb may have met an object that is gone again: what
+        was shown of it must be taken back as well.
+        """
+        with self._shown_lock:
+            shown = tuple(self._shown)
+            del self._shown[:-1]
+        return shown
 
     def tell(self, events: Sequence[Event]) -> None:
         """Publish what happened to objects, and note when."""

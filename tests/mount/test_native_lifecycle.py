@@ -108,6 +108,22 @@ def test_no_more_than_native_max_and_the_oldest_goes_first(
     assert sum(counts(roots).values()) == 2
 
 
+def test_no_more_than_native_max_when_many_are_touched_at_once(
+    roots: Roots, mount_store: MountStore
+) -> None:
+    smallstore.make(roots, containers=6)
+    mounted = mount_store(roots, "native_max=2")
+    names = ("web", "web1", "web2", "web3", "web4", "web5")
+    paths = " ".join(str(mounted.where / f"containers/{name}/rootfs/two") for name in names)
+    with (mounted.where / "containers/web/rootfs/two").open() as held:
+        script = f"for one in {paths}; do cat $one & done; wait"
+        assert process.run(["sh", "-c", script], timeout=60).stdout == b"2\n" * len(names)
+        assert len(native(mounted)) <= 2
+        assert "containers/web/rootfs" in native(mounted)
+        assert held.read() == "2\n"
+    assert sum(counts(roots).values()) <= len(names)
+
+
 def test_with_all_of_native_max_in_use_the_fuse_path_serves(
     roots: Roots, mount_store: MountStore
 ) -> None:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -145,6 +146,32 @@ def test_notes_that_make_no_sense_are_in_nobodys_way(roots: Roots, mount_store: 
     assert os.path.ismount("/")
     assert not (notes / "1.json").exists()
     assert tree.log_text().count("left alone") == 6
+
+
+def test_the_note_of_a_dead_daemon_does_not_end_one_that_got_the_number_of_its_mount(
+    tree: Mounted, roots: Roots, mount_store: MountStore
+) -> None:
+    notes = roots.run / "storagefs"
+    live = json.loads((notes / f"{tree.pid}.json").read_text())
+    (notes / "1.json").write_text(json.dumps(live | {"pid": 1}))  # noqa: TID251 - as above
+    other = mount_store(roots, name="other")
+    assert not (notes / "1.json").exists()
+    assert shell(tree, "cat containers/web/rootfs/one") == "1\n"
+    assert [other.stop(), tree.stop()] == [0, 0]
+    assert list(notes.iterdir()) == [], "locks go with their holders"
+
+
+def test_the_daemon_may_open_as_many_files_as_the_administrator_allows(
+    roots: Roots, mount_store: MountStore
+) -> None:
+    smallstore.make(roots)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        tree = mount_store(roots)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert resource.prlimit(tree.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
 
 
 @pytest.mark.parametrize("options", [["nodev", 5], "nodev", ["noatime,upperdir=/"]])

@@ -12,7 +12,7 @@ from backend import Container, Image, Layer, MountPoint, Problem, Snapshot, Stor
 from backend.model.records import ContainerID, ImageID
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable
 from drivers.ids import LayerID
-from fusefs.difference import Difference, difference
+from fusefs.difference import Difference, difference, since
 from fusefs.nodes.base import Directory, Ino, Link, Node, node_ino
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.root import build_tree
@@ -206,6 +206,31 @@ def test_one_change_among_ten_thousand_layers_is_found_quickly() -> None:
     found = difference(old, new)
     assert time.process_time() - start < 2.0
     assert [event.event for event in found.events] == ["created", "changed"]
+
+
+def test_what_came_and_went_between_two_looks_is_forgotten_all_the_same() -> None:
+    empty, short = snapshot(BASE), snapshot(BASE, [], [container(7, names=("web",))])
+    place = (node_ino("containers"), b"web", node_ino("container", f"{7:064x}"))
+    found = since([empty, short, snapshot(BASE)])
+    assert place in found.corrections[-1].deleted
+    assert [event.event for event in found.events] == ["created", "deleted"]
+
+    replaced = snapshot(BASE, [], [container(8, names=("web",))])
+    found = since([short, empty, replaced])
+    assert not [one for step in found.corrections for one in step.deleted], "the name is in use"
+    assert since([empty]).events == ()
+
+
+def test_a_tree_knows_all_that_it_showed_since_it_was_last_asked() -> None:
+    shown = Shown(STATES["layers"])
+    context = TreeContext(store=shown, content=shown)  # type: ignore[arg-type]
+    first = context.records()
+    assert context.shown() == (first,)
+    shown.records = snapshot()
+    second = context.records()
+    assert context.records() is second
+    assert context.shown() == (first, second)
+    assert context.shown() == (second,)
 
 
 def test_telling_events_sets_the_time_of_the_last_change(tmp_path: Path) -> None:
