@@ -11,7 +11,6 @@ from drivers.archive import entry, packheader
 from drivers.archive.entry import Entry
 from drivers.errors import ArchiveError
 
-
 LETTERS = bytes({*range(1, 256)} - {ord("/")})
 PARTS = st.builds(
     lambda start, repeated, times: start + repeated * times,
