@@ -1,6 +1,6 @@
 """How an image goes: its record, then what is on disk of it; and which layers go with it.
 
-Used by: backend.api.{images,anykind}. Knows nothing of: who may delete what, how a layer goes.
+Used by: backend.api.{images,anykind,repair,upkeep}. Knows nothing of: who may delete what.
 Source: containers/storage store.go (DeleteImage). Crash table: backend/LOCKING.md.
 """
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from backend.api.removal import content_of
+from backend.api.removal import content_of, remove_layers
 from backend.api.workshop import Workshop, save_freeing
 from backend.model.records import Image, Layer
 from backend.stores.transaction import WriteTx
@@ -27,9 +27,9 @@ def records_of(tx: WriteTx, reference: str) -> Sequence[Image]:
 
 
 def drop(shop: Workshop, tx: WriteTx, records: Sequence[Image], layers: Sequence[Layer]) -> None:
-    """Take out *records* and erase their directories after the locks.
+    """Remove *records*, then *layers* that go with them, then what is on disk of the images.
 
-    *layers* are about to be removed too: on a full disk their content makes the room.
+    On a full disk that, and the content of the layers, makes the room to save.
     """
     places = [place for record in records for place in _directories(shop, record)]
     for images in tx.image_writers:
@@ -37,13 +37,15 @@ def drop(shop: Workshop, tx: WriteTx, records: Sequence[Image], layers: Sequence
             if images.get(record.id) is not None:
                 images.drop(record.id)
         save_freeing(images, _freeing(shop, places, layers))
-    for path, trash_root in places:
-        trash = TrashDirectory(trash_root)
-        tx.afterwards.append(trash.erase)
-        trash.take(path)
+    remove_layers(shop, tx, layers)
     for record in records:
         if is_path_component(record.id):
-            erase_tree(os.path.join(shop.paths.run_images, record.id))
+            running = os.path.join(shop.paths.run_images, record.id)
+            tx.afterwards.append(partial(erase_tree, running))
+    trashes = {root: TrashDirectory(root) for _, root in places}
+    tx.afterwards += [trash.erase for trash in trashes.values()]
+    for path, root in places:
+        trashes[root].take(path)
 
 
 def unneeded_layers(tx: WriteTx, records: Sequence[Image]) -> Sequence[Layer]:

@@ -14,7 +14,6 @@ from backend.api.attached import Attached, withdrawn_on_failure
 from backend.api.imageremoval import drop, records_of, unneeded_layers
 from backend.api.objects import checked_names
 from backend.api.pullup import Item, copied, elsewhere, items_of
-from backend.api.removal import remove_layer
 from backend.api.workshop import component, storable
 from backend.codec import gotime
 from backend.errors import DuplicateIDError, ImageInUseError, ImageUnknownError, InvalidValueError
@@ -140,8 +139,6 @@ class Images(Attached[Image]):
             unneeded = unneeded_layers(tx, records)
             if commit:
                 drop(self._shop, tx, records, unneeded)
-                for layer in unneeded:
-                    remove_layer(self._shop, tx, layer)
             return [layer.id for layer in unneeded]
 
     def _record(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from backend.api.containerremoval import remove_container
 from backend.api.imageremoval import drop, records_of, unneeded_layers
 from backend.api.layers import check_unused, in_use
-from backend.api.removal import remove_layer, remove_layers, take_away
+from backend.api.removal import remove_layer, take_away
 from backend.api.workshop import Workshop
 from backend.model.findings import Action, Fault, Finding, Plan, Report, Step
 from backend.model.snapshot import Snapshot
@@ -175,9 +175,7 @@ def _delete_image(shop: Workshop, image: str) -> None:
         records = records_of(tx, image)
         if not records or tx.containers.table.of_image(image):
             return
-        layers = unneeded_layers(tx, records)
-        drop(shop, tx, records, layers)
-        remove_layers(shop, tx, layers)
+        drop(shop, tx, records, unneeded_layers(tx, records))
 
 
 def _delete_layer(shop: Workshop, layer: str) -> None:

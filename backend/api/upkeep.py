@@ -13,7 +13,7 @@ from typing import Final
 from backend.api import imageremoval
 from backend.api.containerremoval import remove_all
 from backend.api.layers import in_use
-from backend.api.removal import remove_layers, take_away
+from backend.api.removal import take_away
 from backend.api.workshop import Workshop
 from backend.errors import MountedError
 from backend.files.lockfile import locked
@@ -62,8 +62,8 @@ def wipe(shop: Workshop) -> None:
     """
     with shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
         remove_all(shop, tx)
-        imageremoval.drop(shop, tx, [i for images in tx.image_writers for i in images.records], ())
-        remove_layers(shop, tx, list(tx.layers.records))
+        images = [image for writer in tx.image_writers for image in writer.records]
+        imageremoval.drop(shop, tx, images, list(tx.layers.records))
         for layer in shop.open_driver().list_layers():
             take_away(shop, tx, layer)
 
