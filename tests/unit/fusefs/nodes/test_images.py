@@ -1,10 +1,11 @@
 """images/ as people use it."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
-from backend import Image
+from backend import Image, StoreOptions, open_store
 from backend.errors import (
     DuplicateNameError,
     ImageInUseError,
@@ -12,8 +13,10 @@ from backend.errors import (
     InvalidValueError,
 )
 from fusefs.nodes.base import RenameMode
+from fusefs.nodes.context import TreeContext
+from fusefs.nodes.root import build_tree
 
-from .conftest import Tree
+from .conftest import EmptyContent, Tree
 
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
 ALPINE = "images/docker.io/library/alpine:latest"
@@ -245,3 +248,24 @@ def test_virtual_attributes_of_an_image(tree: Tree, image: Image) -> None:
     node = tree.directory("images/alpine")
     assert node.xattr(b"user.containers.id") == image.id.encode()
     assert node.xattr(b"user.containers.digest") == image.digest.encode()
+
+
+def test_an_image_of_another_store_is_renamed_in_a_record_of_our_own(tmp_path: Path) -> None:
+    there = StoreOptions(
+        graph_root=str(tmp_path / "there"), run_root=str(tmp_path / "run"), driver="vfs"
+    )
+    with open_store(there) as store:
+        base = store.layers.create()
+        image = store.images.create(layer=base.id, names=["localhost/a:1", "localhost/b:1"])
+    before = (tmp_path / "there/vfs-images/images.json").read_bytes()
+    here = there._replace(
+        graph_root=str(tmp_path / "here"), driver_options=(f"vfs.imagestore={there.graph_root}",)
+    )
+    with open_store(here) as store:
+        store.snapshot()
+        context = TreeContext(store=store, content=EmptyContent())
+        tree = Tree(context, EmptyContent(), build_tree(context))
+        tree.rename("images/localhost/a:1", "images/localhost/c:1")
+        assert tree.names("images/localhost") == ["b:1", "c:1"]
+        assert tree.readlink("images/localhost/c:1") == f"../by-id/{image.id}"
+    assert (tmp_path / "there/vfs-images/images.json").read_bytes() == before
