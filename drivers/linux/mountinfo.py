@@ -36,24 +36,18 @@ class MountEntry:
 def read(path: str = "/proc/self/mountinfo") -> list[MountEntry]:
     """Return all mounts of this process's mount namespace, in the kernel's order."""
     with open(path, "rb") as table:
-        return [_parse(line) for line in table.read().splitlines()]
+        text = os.fsdecode(table.read())
+    return [_parse(line) for line in text.split("\n") if line]
 
 
-def _parse(line: bytes) -> MountEntry:
-    before, _, after = line.partition(b" - ")
-    mount_id, parent, device, root, target, options = before.split(b" ")[:6]
-    fstype, source, super_options = [*after.split(b" "), b"", b""][:3]
-    return MountEntry(
-        int(mount_id),
-        int(parent),
-        device.decode(),
-        unescape(root),
-        unescape(target),
-        unescape(options),
-        unescape(fstype),
-        unescape(source),
-        unescape(super_options),
-    )
+def _parse(line: str) -> MountEntry:
+    before, _, after = line.partition(" - ")
+    mount_id, parent, *first = before.split(" ")[:6]
+    rest = [*after.split(" "), "", ""][:3]
+    fields = [*first, *rest]
+    if "\\" in line:
+        fields = [unescape(os.fsencode(field)) for field in fields]
+    return MountEntry(int(mount_id), int(parent), *fields)
 
 
 def at(target: str) -> MountEntry | None:

@@ -37,16 +37,6 @@ def whole(store: Store) -> None:
         assert store.images.big_data(image.id, "manifest") == b"{}"
 
 
-@pytest.fixture
-def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """A file system where a flush costs nothing."""
-    where = tmp_path / "memory"
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "memory", where], check=True, timeout=30)
-    yield where
-    mounttable.unmount_below(tmp_path)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("driver", "first"), [("vfs", 0), pytest.param("overlay", 1, marks=pytest.mark.overlay)]

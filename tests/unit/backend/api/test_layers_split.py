@@ -55,6 +55,11 @@ def test_each_layer_lies_where_the_go_tools_look_for_it(store: Store, split: Sto
     assert names == [("work",), ("base",)]
     with store.layers.diff("base", compression=Compression.NONE) as archive:
         assert b"".join(archive) == BASE
+    with (
+        open_store(split._replace(read_only=True)) as peer,
+        peer.layers.diff("base", compression=Compression.NONE) as archive,
+    ):
+        assert b"".join(archive) == BASE
     store.layers.add_names("base", ["other"])
     assert ids(split.image_store, split.driver) == [base.id]
 
