@@ -7,7 +7,7 @@ each file's checksum is compared. Source: containers/storage layers.go (Diff).
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Final
 
@@ -19,6 +19,7 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compression import Compression, compressed
 from drivers.archive.reassemble import reassemble
+from drivers.archive.seekable import SeekableTar
 from drivers.errors import ArchiveError
 from drivers.ids import LayerID
 
@@ -63,6 +64,40 @@ def open_diff(
         plain = _plain(shop, layers, layer, below, opened)
         chunks = compressed(plain, kind)
         return DiffStream(chunks, opened.pop_all())
+
+
+class Archive:
+    """The plain archive that a layer was made of, to be read at any offset; close it."""
+
+    def __init__(self, layer: Layer, path: str, tar: SeekableTar, opened: ExitStack) -> None:
+        self._layer, self._path, self._tar, self._opened = layer, path, tar, opened
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return self._tar.size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to *size* bytes at *offset*; DamagedError if the layer is not what it was."""
+        with _blamed(self._layer, self._path):
+            return self._tar.read(offset, size)
+
+    def close(self) -> None:
+        """Let go of the files; a second call does nothing."""
+        self._opened.close()
+
+
+def open_archive(shop: Workshop, reference: str) -> Archive | None:
+    """See Layers.archive."""
+    layer = lookup.layer(shop.fresh().layers, reference)
+    tar_split = shop.open_tar_split(layer)
+    if tar_split is None:
+        return None
+    path = shop.tar_split(layer)
+    with ExitStack() as opened, tar_split, _blamed(layer, path):
+        content = opened.enter_context(closing(shop.open_driver().open_content(layer.id)))
+        tar = opened.enter_context(closing(SeekableTar(tar_split, content.open)))
+        return Archive(layer, path, tar, opened.pop_all())
 
 
 def base_of(layers: LayerTable, layer: Layer, base: str | None) -> LayerID | None:
@@ -128,7 +163,13 @@ def _recorded(layer: Layer) -> Compression:
 
 def _blaming(chunks: Iterator[bytes], layer: Layer, path: str) -> Generator[bytes, None, None]:
     """Say of which layer it was that something did not fit together."""
-    try:
+    with _blamed(layer, path):
         yield from chunks
+
+
+@contextmanager
+def _blamed(layer: Layer, path: str) -> Iterator[None]:
+    try:
+        yield
     except (ArchiveError, FileNotFoundError) as error:
         raise DamagedError(f"layer {layer.id[:12]}", path, str(error), remedy=_REMEDY) from error

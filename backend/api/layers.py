@@ -7,6 +7,7 @@ imported by the verbs that need it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
@@ -34,7 +35,7 @@ from drivers.ids import LayerID, generate_id
 from drivers.protocol import Change, NewLayer
 
 if TYPE_CHECKING:
-    from backend.api.diffs import DiffStream
+    from backend.api.diffs import Archive, DiffStream
     from backend.api.owners import Owners
     from drivers.archive.compression import Compression
 
@@ -143,6 +144,23 @@ class Layers(Objects[Layer]):
         from backend.api.diffs import open_diff
 
         return open_diff(self._shop, reference, base, compression)
+
+    def archive(self, reference: str) -> Archive | None:
+        """The uncompressed archive that the layer was made of, to be read at any offset.
+
+        None where it cannot be put together again to the byte: then :meth:`diff` makes one.
+        """
+        from backend.api.diffs import open_archive
+
+        return open_archive(self._shop, reference)
+
+    def archive_size(self, layer: Layer) -> int:
+        """How long :meth:`archive` is, from the record and a look at the disk; -1 if there is none.
+
+        Takes no lock.
+        """
+        known = layer.diff_size >= 0 and layer.diff_digest
+        return layer.diff_size if known and os.path.isfile(self._shop.tar_split(layer)) else -1
 
     def diff_size(self, reference: str, base: str | None = None) -> int:
         """How many bytes are in the files that the layer adds to its parent, or to *base*."""

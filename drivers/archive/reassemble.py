@@ -1,6 +1,7 @@
 """A tar archive put together again from its tar-split and the content of a layer.
 
-Used by: backend.api. Knows nothing of: where the content is (it gets a function that opens).
+Used by: backend.api, drivers.archive.seekable. Knows nothing of: where the content is (it gets a
+function that opens).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from drivers.errors import ArchiveError
 
 _READ: Final = 1 << 20
 _TOGETHER: Final = 256 << 10
-_CRC_OF_NOTHING: Final = 0
+CRC_OF_NOTHING: Final = 0
 """Recorded for links and directories whose header has a size although no payload follows."""
 
 
@@ -49,19 +50,19 @@ def _pieces(tar_split: BinaryIO, open_file: Callable[[bytes], int]) -> Iterator[
     for entry in tarsplit.read(compression.decompressed(stored, Compression.GZIP)):
         if isinstance(entry, tarsplit.Segment):
             yield entry.payload
-        elif entry.size and entry.crc != _CRC_OF_NOTHING:
+        elif entry.size and entry.crc != CRC_OF_NOTHING:
             yield from _content(entry, open_file)
 
 
 def _content(file: tarsplit.File, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
     """The bytes of one file, which must be those that the archive had."""
-    fd = _opened(file, open_file)
+    fd = opened(file, open_file)
     try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
-            raise _changed(file, "it is no regular file any more")
+            raise changed(file, "it is no regular file any more")
         if facts.st_size != file.size:
-            raise _changed(file, f"it has {facts.st_size} bytes and should have {file.size}")
+            raise changed(file, f"it has {facts.st_size} bytes and should have {file.size}")
         left, crc = file.size, 0
         while left and (piece := os.read(fd, min(left, _READ))):
             left -= len(piece)
@@ -70,17 +71,19 @@ def _content(file: tarsplit.File, open_file: Callable[[bytes], int]) -> Iterator
     finally:
         os.close(fd)
     if left or crc != file.crc:
-        raise _changed(file, "its content is not what it was")
+        raise changed(file, "its content is not what it was")
 
 
-def _opened(file: tarsplit.File, open_file: Callable[[bytes], int]) -> int:
+def opened(file: tarsplit.File, open_file: Callable[[bytes], int]) -> int:
+    """Open a file of the layer; ArchiveError if it is missing."""
     try:
         return open_file(file.name)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _changed(file, "it is missing in the layer") from error
+        raise changed(file, "it is missing in the layer") from error
 
 
-def _changed(file: tarsplit.File, how: str) -> ArchiveError:
+def changed(file: tarsplit.File, how: str) -> ArchiveError:
+    """Say that a file of the layer is not what it was."""
     return ArchiveError(
         f"file integrity checksum failed: {how}",
         entry=file.name,

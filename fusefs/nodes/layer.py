@@ -11,10 +11,11 @@ from backend.model.records import Layer
 from drivers.ids import LayerID
 from drivers.protocol import Change
 from fusefs.nodes import changes
-from fusefs.nodes.base import Caller, Directory, Ino, Node, gone, node_ino
+from fusefs.nodes.base import Caller, Directory, File, Ino, Node, gone, node_ino
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.entries import D, Entry, generated, link, links, probe, text
 from fusefs.nodes.health import layer_health
+from fusefs.nodes.layertar import LayerTar
 from fusefs.nodes.links import LinkDirectory, Placeholder, passing_link
 from fusefs.nodes.names import decode, encode
 from fusefs.nodes.objects import COMMON, Entries, ObjectDirectory, flags_text, value_line
@@ -86,6 +87,11 @@ class LayerDirectory(ObjectDirectory):
     def rootfs(self) -> Directory:
         """Merged from the base up to here."""
         return self.context.content.layer_rootfs(self._id)
+
+    def tar(self) -> File:
+        """What it adds, as an archive."""
+        layers = self.context.store.layers
+        return LayerTar(self.role("layer.tar"), self.object.look, layers, self.layer)
 
     def container_links(self) -> Mapping[bytes, bytes]:
         """The container whose layer it is."""
@@ -226,6 +232,7 @@ _ENTRIES: Final[Mapping[bytes, Entry[LayerDirectory]]] = {
     ),
     b"health": probe("health", lambda it: value_line(layer_health(it.context, it.layer()))),
     **change_entries(LayerDirectory.changes),
+    b"layer.tar": Entry(LayerDirectory.tar),
     b"bigdata": Entry(LayerDirectory.bigdata),
     b"children": Entry(_Children),
     b"images": Entry(_Images),

@@ -14,7 +14,7 @@ It is live: what podman, buildah or skopeo change is seen here within a second.
   images/by-id/ID                 the same image; every other name is a symlink to this place
   images/by-digest/ALG/HEX  images/dangling/ID
   layers/ID                       a layer: diff/ (what it changes), rootfs/ (all up to here),
-                                  changes, changes.json, deleted, parent, children/
+                                  changes, changes.json, deleted, parent, children/, layer.tar
   layers/by-link/LINK  layers/by-digest/ALG/HEX  layers/by-name/NAME
   containers/NAME                 a container: rootfs/ is writable; diff/, changes, userdata/
   containers/by-id/ID
@@ -39,5 +39,5 @@ A name that cannot be one path component is percent-encoded (%2F for a slash).
   status  config  version
 
 A value that is not known is an empty file. Files that are computed when they are opened
-(changes, deleted, errors) show size 0.
+(changes, deleted, errors; layer.tar of a layer that came from no archive) show size 0.
 """
