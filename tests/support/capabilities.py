@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.support import btrfs, mounttable, rootless
+from tests.support import btrfs, mounttable, process, rootless
 
 GO_TOOLS = ("containers-storage", "podman", "buildah", "skopeo")
 
@@ -64,6 +64,13 @@ def _rootless() -> str:
     return _fuse() or rootless.missing()
 
 
+def _loop() -> str:
+    if shutil.which("mkfs.ext4") is None:
+        return "mkfs.ext4 is not installed (Debian package e2fsprogs)"
+    found = process.run(["losetup", "--find"], check=False)
+    return "" if found.returncode == 0 else "there is no free loop device"
+
+
 PROBES: Mapping[str, Callable[[], str]] = {
     "root": _root,
     "overlay": _overlay,
@@ -72,6 +79,7 @@ PROBES: Mapping[str, Callable[[], str]] = {
     "gotools": _gotools,
     "debian_image": _debian_image,
     "btrfs": btrfs.missing,
+    "loop": _loop,
 }
 
 

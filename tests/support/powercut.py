@@ -1,0 +1,148 @@
+"""Records a history of operations on a recording disk, and looks at every state of that disk.
+
+Used by: tests/crash, scripts/powercut.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backend import Store, open_store
+from backend.model.findings import Depth, Fault
+from drivers.errors import StorageError
+from tests.support import acknowledged, mounttable, process, recordingdisk
+from tests.support.recordingdisk import Mark, Write
+
+DISK_BYTES = 64 << 20
+_HARMLESS = {Fault.LAYER_UNREFERENCED, Fault.LAYER_UNACCOUNTED}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Every write of a disk, with what was said between them, and the disk before the first."""
+
+    empty: Path
+    log: Sequence[Write | Mark]
+
+    @property
+    def acknowledged(self) -> int:
+        """How many operations were done."""
+        return sum(isinstance(entry, Mark) for entry in self.log)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was wrong in how many states: texts that say in which state, and what."""
+
+    states: int = 0
+    lost: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> tuple[list[str], list[str], list[str]]:
+        """What is lost, damaged, and refused."""
+        return self.lost, self.damaged, self.refused
+
+
+def record(base: Path, sync: str) -> History:
+    """Run the history of tests.support.acknowledged on a new disk below *base*."""
+    image, served = base / "image", base / "served"
+    served.mkdir()
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    process.run(["mkfs.ext4", "-q", str(image)])
+    process.run(["cp", "--sparse=always", str(image), str(base / "empty")])
+    disk = recordingdisk.start(served, image, base / "log")
+    try:
+        with _mounted(served / "disk", base / "fs") as where:
+            words = [str(where / "graph"), str(base / "run"), str(served / "mark"), sync]
+            process.run([sys.executable, "-m", "tests.support.acknowledged", *words], timeout=100)
+    finally:
+        process.run(["umount", str(served)], check=False)
+        disk.wait(20)
+    return History(base / "empty", list(recordingdisk.read_log(base / "log")))
+
+
+def replay(base: Path, history: History, *, states: int) -> Seen:
+    """Look at about *states* states, evenly over the writes of the history."""
+    seen, promised, writes = Seen(), list[str](), 0
+    every = max(1, sum(isinstance(entry, Write) for entry in history.log) // states)
+    disk, copy = base / "disk", base / "copy"
+    where = base / "replayed"
+    shutil.copy(history.empty, disk)
+    with disk.open("r+b", buffering=0) as file:
+        for entry in history.log:
+            if isinstance(entry, Mark):
+                promised.append(entry.text)
+                continue
+            os.pwrite(file.fileno(), entry.data, entry.offset)
+            writes += 1
+            if writes % every == 0:
+                process.run(["cp", "--sparse=always", str(disk), str(copy)])
+                with _mounted(copy, where):
+                    _look(where / "graph", base, f"write {writes}", promised, seen)
+    return seen
+
+
+def _look(graph: Path, base: Path, state: str, promised: Sequence[str], seen: Seen) -> None:
+    seen.states += 1
+    if not graph.is_dir() and not promised:
+        return
+    run = base / "runs" / state
+    try:
+        with open_store(acknowledged.options(graph, run)) as store:
+            seen.lost += [f"{state}: {what}" for what in _lost(store, promised)]
+            report = store.check(Depth.FILES)
+            going = {what for kind, what in map(_parts, promised) if kind == "going"}
+            wrong = [
+                f
+                for f in report.findings
+                if not f.is_note and f.fault not in _HARMLESS and f.id not in going
+            ]
+            seen.damaged += [f"{state}: {f.kind} {f.id}: {f.reason}" for f in wrong]
+            again = store.layers.create(names=("afterwards",))
+            store.layers.delete(again.id)
+    except (StorageError, OSError) as error:
+        seen.refused.append(f"{state}: {error}")
+    finally:
+        mounttable.unmount_below(graph)
+
+
+def _lost(store: Store, promised: Sequence[str]) -> Iterator[str]:
+    """What was acknowledged, and is not so."""
+    snapshot = store.snapshot()
+    there = {
+        *(f"layer {layer.id}" for layer in snapshot.layers if not layer.incomplete),
+        *(f"image {image.id}" for image in snapshot.images),
+        *(f"container {container.id}" for container in snapshot.containers),
+        *(f"name {name}" for image in snapshot.images for name in image.names),
+    }
+    given_up = {what for kind, what in map(_parts, promised) if kind in ("going", "gone")}
+    for kind, what in map(_parts, promised):
+        if kind == "gone" and f"container {what}" in there:
+            yield f"container {what} is there again"
+        elif what not in given_up and f"{kind} {what}" not in there:
+            yield f"{kind} {what} is lost"
+
+
+def _parts(text: str) -> tuple[str, str]:
+    kind, _, what = text.partition(" ")
+    return kind, what
+
+
+@contextmanager
+def _mounted(image: Path, where: Path) -> Iterator[Path]:
+    """The ext4 file system in *image*, as after a reboot."""
+    where.mkdir(exist_ok=True)
+    process.run(["mount", "-t", "ext4", "-o", "loop", str(image), str(where)])
+    try:
+        yield where
+    finally:
+        mounttable.unmount_below(where)
+        if mounttable.at(where) is not None:
+            process.run(["umount", str(where)])
