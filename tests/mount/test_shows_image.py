@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support import debian, debianfiles, gochanges, mounttable, treefacts
+from tests.support import debian, debianfiles, gochanges, mounttable, process, treefacts
 from tests.support.gotools import GoTools, Roots
 from tests.support.mounted import Mounted
 
@@ -140,3 +140,18 @@ def test_layers_of_the_image_are_listed_base_first(mount_store: MountStore, go: 
     assert [os.path.basename(link.readlink()) for link in links] == chain(go, debian.IMAGE)
     names = sorted(entry.name for entry in (image / "layers").iterdir())
     assert names == ["00", "00.step", "01", "01.step", "02", "02.step"]
+
+
+def test_layer_tar_is_the_archive_whose_digest_the_go_tool_has_recorded(
+    mounted: Mounted, go: GoTools
+) -> None:
+    """Of the small layers; one of a whole system takes as long as everything else here."""
+    layers = [one for one in go.storage_json("layers", "--json") if one["diff-size"] < 16 << 20]
+    for layer in layers:
+        file = mounted.where / "layers" / layer["id"] / "layer.tar"
+        assert file.stat().st_size == layer["diff-size"]
+        digest = process.run(["sha256sum", str(file)], timeout=60).stdout.split()[0].decode()
+        assert f"sha256:{digest}" == layer["diff-digest"]
+        end = process.run(["tail", "-c", "1024", str(file)], timeout=60).stdout
+        assert end == bytes(1024), "an archive ends with two empty blocks"
+    assert len(layers) > 2
