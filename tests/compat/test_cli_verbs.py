@@ -407,13 +407,13 @@ def test_the_end_of_a_store_is_told_alike(filled: Twins) -> None:
 
 
 def test_a_forced_shutdown_that_succeeds_says_so_in_its_exit_code(filled: Twins) -> None:
-    filled.same("mount", "top")
-    theirs, ours = filled.both("shutdown", "--force", "-j")
+    """The Go tool exits with 1 all the same; 1.43 with overlay does not even end."""
+    ours = filled.ours
+    ours("mount", "top")
 
-    assert (theirs.code, theirs.out) == (1, b"{}\n")
-    assert (ours.code, ours.out) == (0, b'""\n')
-    assert mounttable.at(filled.ours.roots.graph / "overlay") is None
-    assert filled.ours("mounted", "top") == (0, b"", b"")
+    assert ours("shutdown", "--force", "-j") == (0, b'""\n', b"")
+    assert mounttable.at(ours.roots.graph / "overlay") is None
+    assert ours("mounted", "top") == (0, b"", b"")
 
 
 def test_the_driver_s_own_layers(twins: Twins) -> None:
