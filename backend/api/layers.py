@@ -11,11 +11,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from backend.api import lookup
+from backend.api import lookup, staging
 from backend.api.idmaps import Maps, maps_of
-from backend.api.making import make_layer
 from backend.api.objects import Objects
-from backend.api.planning import LayerOptions, LayerRequest, check_flags, plan_layer
+from backend.api.planning import LayerOptions, LayerRequest, check_flags
 from backend.api.removal import remove_layer
 from backend.api.workshop import Workshop, component
 from backend.errors import (
@@ -49,10 +48,7 @@ class Layers(Objects[Layer]):
 
     def create(self, *, writable: bool = True, **about: Unpack[LayerOptions]) -> Layer:
         """Make an empty layer."""
-        request = LayerRequest.of(about, writable=writable)
-        with self._shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-            wanted = plan_layer(self._shop, tx, request).wanted
-            return make_layer(self._shop, tx, wanted, writable=writable, big_data=request.big_data)
+        return staging.create(self._shop, LayerRequest.of(about, writable=writable))
 
     def put(
         self,

@@ -10,17 +10,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import BinaryIO, Final
 
-from backend.api import applying, making, planning
+from backend.api import applying, making, staging
 from backend.api.applying import EntriesIgnored, Hints
-from backend.api.idmaps import maps_of
-from backend.api.making import Fill
 from backend.api.planning import LayerRequest, Plan
 from backend.api.workshop import Workshop
-from backend.errors import LayerUnknownError
-from backend.files.flushing import flush_filesystems
 from backend.files.stagedfile import StagedFile
 from backend.model.records import Layer
 from backend.stores.transaction import Kind, WriteTx
@@ -65,14 +60,12 @@ class _Spooled:
 def put(shop: Workshop, request: LayerRequest, source: BinaryIO, hints: Hints) -> Layer:
     """Make a layer out of the archive *source*; after any error nothing of it is there."""
     hints.check()
-    with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-        plan = planning.plan_layer(shop, tx, request)
-    request = replace(request, parent=plan.wanted.parent)
+    plan = staging.plan(shop, request)
     with applying.naming_full_disks(f"layer {request.id[:12]}", shop.paths.graph_root):
         if plan.changes_owners:
             return _put_in_place(shop, request, plan, source, hints)
         with _staged(shop, request, plan, source, hints) as staged:
-            return _record(shop, request, plan, lambda layer: staged.place(shop, layer))
+            return staging.record(shop, request, plan, lambda layer: staged.place(shop, layer))
 
 
 def apply_diff(shop: Workshop, editable: Callable[[WriteTx], Layer], source: BinaryIO) -> Layer:
@@ -112,41 +105,23 @@ def _put_in_place(
             making.make_directories(shop, layer, plan.below, writable=request.writable)
             return archive.unpack(shop, layer)
 
-        return _record(shop, request, plan, fill)
-
-
-def _record(shop: Workshop, request: LayerRequest, plan: Plan, fill: Fill) -> Layer:
-    """Make the layer, if all is as it was when its content was prepared."""
-    with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
-        again = planning.plan_layer(shop, tx, request)
-        if _identity(again.below) != _identity(plan.below):
-            raise LayerUnknownError(request.parent or "")  # another one has its ID now
-        return making.record_layer(
-            shop, tx, again.wanted, fill, writable=request.writable, big_data=request.big_data
-        )
-
-
-def _identity(layer: Layer | None) -> tuple[object, ...]:
-    return (layer.id, layer.created, *maps_of(layer)) if layer else ()
+        return staging.record(shop, request, plan, fill)
 
 
 @contextmanager
 def _staged(
     shop: Workshop, request: LayerRequest, plan: Plan, source: BinaryIO, hints: Hints
 ) -> Iterator[_Staged]:
-    with StagedFile(shop.trash_root) as tar_split:
-        new = making.as_new(plan.wanted, writable=request.writable)
-        content = shop.open_driver().stage(new)
-        try:
-            applied = applying.unpack(
-                shop, content.place, plan.wanted, source, tar_split.file, hints=hints
-            )
-            tar_split.seal()
-            if shop.options.sync == "filesystem":
-                flush_filesystems(shop.paths.layers, f"/proc/self/fd/{content.place.root}")
-            yield _Staged(content, tar_split, applied)
-        finally:
-            content.discard()
+    with (
+        StagedFile(shop.trash_root) as tar_split,
+        staging.content(shop, request, plan) as content,
+    ):
+        applied = applying.unpack(
+            shop, content.place, plan.wanted, source, tar_split.file, hints=hints
+        )
+        tar_split.seal()
+        staging.flush(shop, content)
+        yield _Staged(content, tar_split, applied)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from backend import (
 )
 from drivers.archive.compression import Compression
 from drivers.errors import ArchiveError
+from drivers.protocol import NewLayer, StagedLayer
 from tests.support import layertars
 from tests.support.layertars import BASE, PACKED, TOP, Interrupted, files_of, unpacked
 from tests.support.ociimage import Entry, layer_tar
@@ -182,6 +183,24 @@ def test_others_go_on_while_an_archive_is_read(store: Store, options: StoreOptio
     store.layers.put(source, parent="base", names=["slow"])
     assert [layer.names[0] for layer in store.snapshot().layers] == ["base", "peer", "slow"]
     assert plain(store, "slow") == TOP
+
+
+@pytest.mark.parametrize("options", ["vfs"], indirect=True)
+def test_others_go_on_while_a_driver_copies_the_parent(
+    store: Store, options: StoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.layers.put(io.BytesIO(BASE), names=["base"])
+    stage = store.driver.stage
+
+    def slow(new: NewLayer) -> StagedLayer:
+        with open_store(options._replace(lock_timeout=1)) as peer:
+            peer.layers.create(names=["peer"])
+        return stage(new)
+
+    monkeypatch.setattr(store.driver, "stage", slow)
+    layer = store.layers.create(names=["copy"], parent="base")
+    assert [layer.names[0] for layer in store.snapshot().layers] == ["base", "peer", "copy"]
+    assert unpacked(store.driver.diff_directory(layer.id))["etc/motd"] == "hello\n"
 
 
 def test_the_first_of_two_makers_of_one_layer_wins(store: Store, options: StoreOptions) -> None:
