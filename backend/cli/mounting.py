@@ -4,6 +4,7 @@ Used by: backend.cli.command, fusefs.mountverb, fusefs.umountverb. Knows nothing
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backend.cli import kinds, unshare
@@ -76,7 +77,8 @@ def _unmount(store: "Store", reference: str, *, force: bool) -> bool:
         except UnknownObjectError:
             pass
         else:
-            store.images.unmount(image.id, force=force)
+            with suppress(NotMountedError):
+                store.images.unmount(image.id, force=force)
             return False
         raise
 

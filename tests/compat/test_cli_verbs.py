@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import mounttable
+from tests.support.commandline import Storagefs
+from tests.support.gotools import Roots
 from tests.support.twins import Twins
 
 pytestmark = [pytest.mark.root, pytest.mark.gotools]
@@ -431,3 +433,100 @@ def test_the_driver_s_own_layers(twins: Twins) -> None:
     assert ours("storage-layers").text == "known\n"
     assert ours("dedup", "-j").out == b'{"Deduped":0}\n'
     assert ours("dedup", "--hash-method", "md5").code == 1
+
+
+@pytest.mark.overlay
+@pytest.mark.parametrize("twins", ["overlay"], indirect=True)
+def test_images_are_mounted_alike(filled: Twins) -> None:
+    filled.same("applydiff", "top", stdin=archive(a=b"1"))
+    for words in (
+        "mount --ro picture", "mount -r nosuch", "mount -rj localhost/a:1", "unmount picture",
+        "unmount -f picture", "unmount -j picture nosuch", "unmount picture",
+    ):  # fmt: skip
+        filled.same(*words.split())
+
+
+@one_driver
+def test_objects_of_an_additional_store_are_shown_alike(twins: Twins, tmp_path: Path) -> None:
+    for tool in (twins.go.roots, twins.ours.roots):
+        more = Storagefs(Roots(tool.graph.parent / "more", tool.run.parent / "more-run"), "vfs")
+        assert more("create-layer", "-i", "far").code == 0
+        assert more("create-image", "-i", "away", "-n", "localhost/far:1", "far").code == 0
+    near = [f"--storage-opt=vfs.imagestore={roots.graph.parent}/more" for roots in
+            (twins.go.roots, twins.ours.roots)]  # fmt: skip
+    for words in (
+        "create-layer -i near", "layers", "layer far near", "image localhost/far:1",
+        "create-container -i box away", "containers", "images",
+    ):  # fmt: skip
+        theirs = twins.go.run("containers-storage", near[0], *words.split(), check=False)
+        ours = twins.ours(near[1], *words.split())
+        assert (ours.code, ours.out) == (theirs.returncode, theirs.stdout), words
+    for words in ("delete-layer far", "mount far", "set-layer-data far x", "delete-image nosuch"):
+        theirs = twins.go.run("containers-storage", near[0], *words.split(), check=False, stdin=b"")
+        ours = twins.ours(near[1], *words.split())
+        assert (ours.code, theirs.returncode) == (1, 1), words
+
+
+def test_a_transient_store_keeps_its_containers_apart(filled: Twins) -> None:
+    ours = filled.ours
+    assert ours("--transient-store", "create-container", "-i", "brief", "picture").code == 0
+
+    assert ours("containers").text == "box\n\tname: web\n"
+    assert ours("containers", "--transient-store", "-q").text == "box\nbrief\n"
+    records = ours.roots.run / f"{filled.driver}-containers" / "volatile-containers.json"
+    assert json.loads(records.read_bytes())[0]["id"] == "brief"
+    assert ours("--transient-store", "delete-container", "brief").code == 0
+
+
+def test_a_separate_image_store_gets_images_and_read_only_layers(
+    twins: Twins, tmp_path: Path
+) -> None:
+    ours, store = twins.ours, f"--image-store={tmp_path}/images"
+    for words in ("create-layer -r -i fixed", "create-layer -i loose", "create-image -i pic fixed"):
+        done = ours(store, *words.split())
+        assert done.code == 0, done.err
+
+    assert ours("layers").text == "loose\n"
+    assert set(ours(store, "layers", "-q").text.split()) == {"fixed", "loose"}
+    assert ours(store, "images").text == "pic\n"
+    assert (tmp_path / "images" / f"{twins.driver}-images" / "images.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "token"),
+    [
+        ("layer-parent-owners --nonsense", b"--nonsense"),
+        ("delete nosuch", b"layer not known"),
+        ("get-names nosuch", b"layer not known"),
+        ("create-layer nosuch", b"layer not known"),
+        ("create-container nosuch", b"image not known"),
+        ("get-container-data nosuch x", b"container not known"),
+        ("get-image-data picture x", b"does not exist"),
+        ("get-layer-data top x", b"does not exist"),
+        ("set-metadata -m x nosuch", b"identifier is not a layer, image, or container"),
+        ("delete-layer web", b"identifier is not a layer"),
+        ("create-layer -i base", b"already in use"),
+        ("create-layer -n bottom", b"already in use"),
+        ("create-image -d sha256:1 -i x", b"digest"),
+        ("images-by-digest nonsense", b"digest"),
+        ("create-layer --uidmap 1:2", b"--uidmap '1:2'"),
+        ("create-layer --subuidmap no-such-user", b"/etc/subuid"),
+        ("diff -b top", b"bzip2"),
+        ("diff -x top", b"xz"),
+        ("-s nosuch layers", b"nosuch"),
+        ("applydiff top", b"unexpected EOF"),
+        ("import-layer -f /nonexistent", b"/nonexistent"),
+        ("set-layer-data -f /nonexistent top x", b"/nonexistent"),
+        ("unmount nosuch", b"layer not known"),
+    ],
+)
+@one_driver
+def test_errors_hold_the_words_that_scripts_look_for(
+    filled: Twins, words: str, token: bytes
+) -> None:
+    stdin = archive(x=b"1" * 2000)[:1500]
+    theirs, ours = filled.both(*words.split(), stdin=stdin)
+
+    assert ours.code == theirs.code != 0
+    assert token in ours.err
+    assert b"Traceback" not in ours.err
