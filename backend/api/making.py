@@ -1,6 +1,6 @@
 """Making a layer: recorded as incomplete, filled, declared complete.
 
-Used by: backend.api.layers, backend.api.putting, whoever makes a layer for a container or a mapped
+Used by: backend.api.{staging,putting}, whoever makes a layer for a container or a mapped
 copy. Knows nothing of: archives. Crash table: backend/LOCKING.md.
 """
 

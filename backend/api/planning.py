@@ -1,6 +1,6 @@
 """What is asked of a new layer, checked against the records.
 
-Used by: backend.api.{layers,putting}. Knows nothing of: directories, archives.
+Used by: backend.api.{layers,making,staging,putting}. Knows nothing of: directories, archives.
 Source of the rules: containers/storage store.go (putLayer, populateLayerOptions).
 """
 
