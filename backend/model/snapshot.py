@@ -119,7 +119,7 @@ class LayerTable(Table[Layer]):
 
     @cached_property
     def by_compressed_digest(self) -> Mapping[str, Sequence[Layer]]:
-        """Digest of the archive as it came to the layers made of it."""
+        """Digest of the archive as it came to the layers made of it, incomplete ones left out."""
         return self._index("compressed_diff_digest")
 
     @cached_property
@@ -135,7 +135,8 @@ class LayerTable(Table[Layer]):
     def _index(self, field: str) -> Mapping[str, Sequence[Layer]]:
         found: defaultdict[str, list[Layer]] = defaultdict(list)
         for layer in self.records:
-            if digest := getattr(layer, field):
+            digest = getattr(layer, field)
+            if digest and not layer.incomplete:
                 found[digest].append(layer)
         return found
 

@@ -18,7 +18,7 @@ from backend import (
 )
 from backend.stores.transaction import Kind
 from drivers.archive.compression import Compression
-from drivers.errors import ArchiveError, UnsupportedCompressionError
+from drivers.errors import ArchiveError, LayerDirectoryError, UnsupportedCompressionError
 from tests.support.layertars import BASE, PACKED, TOP, files_of, unpacked
 from tests.support.ociimage import Entry, layer_tar
 
@@ -175,6 +175,8 @@ def test_nothing_is_put_on_a_half_made_layer_nor_read_from_it(store: Store) -> N
         store.layers.create(parent="base")
     with pytest.raises(DamagedError, match="it is half made"):
         store.layers.diff("base")
+    with pytest.raises(LayerUnknownError):
+        store.layers.by_uncompressed_digest(store.layers.find("base").diff_digest)
 
 
 def test_a_layer_that_goes_while_it_is_read_ends_with_an_error(store: Store) -> None:
@@ -211,5 +213,10 @@ def test_the_driver_can_be_given_a_layer_of_its_own(store: Store) -> None:
     base = store.layers.create_driver_layer()
     top = store.layers.create_driver_layer(parent=base)
     assert store.layers.create_driver_layer(id=top) == top
+    assert store.layers.driver_layers() == sorted([base, top])
+    with pytest.raises(LayerDirectoryError):
+        store.layers.create_driver_layer(parent="f" * 64)
+    with pytest.raises(InvalidValueError):
+        store.layers.create_driver_layer(id="../out")
     assert store.layers.driver_layers() == sorted([base, top])
     assert len(store.snapshot().layers) == 0
