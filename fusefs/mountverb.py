@@ -34,7 +34,7 @@ def run(request: Request) -> int:
     """Mount; exit codes are those of mount(8). What is no path is an object: the Go tool's verb."""
     arguments = request.line.arguments
     if not are_places(arguments):
-        return mounting.mount(request)
+        return _mount_objects(request)
     if len(arguments) > 2:
         request.output.error(f"{arguments[2]!r} is too much: a tree needs [GRAPHROOT] MOUNTPOINT")
         return USAGE_FAILED
@@ -57,6 +57,15 @@ def run(request: Request) -> int:
     except OSError as error:
         request.output.error(f"{error.filename or where}: {error.strerror or error}")
     return MOUNT_FAILED
+
+
+def _mount_objects(request: Request) -> int:
+    exit_code = mounting.mount(request)
+    name = request.line.arguments[-1]
+    if exit_code and os.path.isdir(name):
+        remedy = f"to show the store there, run: storagefs mount ./{name}"
+        request.output.error(f"{name} is a directory here", remedy)
+    return exit_code
 
 
 def _mount_options(values: Values, where: str) -> MountOptions:

@@ -19,7 +19,8 @@ from backend.cli.grammar import Verb, parse
 from backend.config import load_options
 from fusefs.verbs import VERBS
 from tests.support import process
-from tests.support.commandline import run
+from tests.support.commandline import Storagefs, run
+from tests.support.gotools import Roots
 
 PROJECT = os.fspath(Path(__file__).parents[4])
 
@@ -164,7 +165,7 @@ def test_a_reader_that_goes_away_is_no_error_message(filled: Command) -> None:
     assert done.returncode == 1
 
 
-def on_terminal(command: Command, *words: str, **variables: str) -> str:
+def on_terminal(command: Command, *words: str, expected: int = 0, **variables: str) -> str:
     """Output of the command on a terminal of its own."""
     main, terminal = pty.openpty()
     with os.fdopen(main, "rb", buffering=0) as screen:
@@ -182,7 +183,7 @@ def on_terminal(command: Command, *words: str, **variables: str) -> str:
                 shown += piece
         except OSError:  # how the end of a terminal is told
             pass
-        assert process_.wait(30) == 0
+        assert process_.wait(30) == expected
     return shown.decode()
 
 
@@ -296,3 +297,39 @@ def test_help_about_all_lists_every_verb() -> None:
     assert done.code == 0
     assert done.text.splitlines() == list(help_text("storagefs", VERBS))
     assert all(f"  {verb.name} " in done.text for verb in VERBS)
+
+
+def test_a_directory_that_looks_like_an_object_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mnt").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    done = Storagefs(Roots(tmp_path / "graph", tmp_path / "run"))("mount", "mnt")
+
+    assert done.code == 1
+    assert done.out == b"\n"
+    assert b"layer not known while mounting mnt" in done.err
+    assert b"storagefs mount ./mnt" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("mount /graph /mnt /more", 1, b"'/more' is too much"),
+        ("umount /mnt ./more", 1, b"'./more' is too much"),
+        ("mount --nonsense web", 125, b"--nonsense"),
+    ],
+)
+def test_paths_make_the_verbs_of_trees_out_of_those_of_objects(
+    words: str, code: int, said: bytes
+) -> None:
+    done = run(*words.split())
+
+    assert (done.code, done.out) == (code, b"")
+    assert said in done.err
+
+
+def test_a_terminal_is_told_which_object_is_not_known_and_a_pipe_is_not(filled: Command) -> None:
+    assert "nosuch" not in filled("layer", "nosuch").stderr
+    assert "nosuch: layer not known" in on_terminal(filled, "layer", "nosuch", expected=1)
