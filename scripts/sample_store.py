@@ -77,18 +77,23 @@ def make(store: Store) -> None:
         store.containers.find(CONTAINER)
     except ContainerUnknownError:
         store.containers.create(names=[CONTAINER], image=IMAGE)
-        _change(store, CONTAINER, Step("", {"srv/visitors": "1\n"}, removed=("srv/style.css",)))
+        root = Path(store.mounts.mount(CONTAINER))
+        try:
+            (root / "srv/visitors").write_text("1\n")
+            (root / "srv/style.css").unlink()
+        finally:
+            store.mounts.unmount(CONTAINER)
 
 
 def _make_image(store: Store) -> None:
-    parent: str | None = None
-    for step in STEPS:
-        parent = store.layers.create(parent=parent).id
-        _change(store, parent, step)
     archives = [_archive(step) for step in STEPS]
+    parent: str | None = None
+    for archive in archives:
+        parent = store.layers.put(io.BytesIO(archive), parent=parent).id
     config = gojson.encode(_config(archives))
     manifest = gojson.encode(_manifest(config, archives))
     store.images.create(
+        id=sha256(config).hexdigest(),
         names=[IMAGE, "localhost/sample:latest"],
         layer=parent,
         created=_CREATED,
@@ -101,50 +106,34 @@ def _make_image(store: Store) -> None:
     )
 
 
-def _change(store: Store, reference: str, step: Step) -> None:
-    """Do what *step* says in a mounted layer or container."""
-    root = Path(store.mounts.mount(reference))
-    try:
-        for name in step.removed:
-            _remove(root / name)
-        for name, text in step.files.items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            path.chmod(_mode(name))
-            os.utime(path, (_MTIME, _MTIME))
-    finally:
-        store.mounts.unmount(reference)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for entry in path.iterdir():
-            _remove(entry)
-        path.rmdir()
-    else:
-        path.unlink()
-
-
-def _mode(name: str) -> int:
-    return 0o755 if "/bin/" in name else 0o644
-
-
 def _archive(step: Step) -> bytes:
-    """The layer as a tar, which is what its digest is of."""
+    """The layer: directories, what is removed, files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in _directories(step):
+            archive.addfile(_member(name, tarfile.DIRTYPE, 0o755))
         for name in step.removed:
             directory, base = os.path.split(name)
-            archive.addfile(_member(f"{directory}/.wh.{base}", 0))
+            archive.addfile(_member(f"{directory}/.wh.{base}", tarfile.REGTYPE, 0o644))
         for name, text in step.files.items():
-            archive.addfile(_member(name, len(text)), io.BytesIO(text.encode()))
+            member = _member(name, tarfile.REGTYPE, 0o755 if "/bin/" in name else 0o644)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
     return buffer.getvalue()
 
 
-def _member(name: str, size: int) -> tarfile.TarInfo:
+def _directories(step: Step) -> Sequence[str]:
+    """The directories above all that a step touches, each after its parent."""
+    found = set()
+    for name in (*step.files, *step.removed):
+        while name := os.path.dirname(name):
+            found.add(name)
+    return sorted(found)
+
+
+def _member(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = size, _mode(name), _MTIME
+    member.type, member.mode, member.mtime = kind, mode, _MTIME
     return member
 
 
