@@ -1,4 +1,4 @@
-"""What a layer changes, where its directory on disk is a full copy (vfs): only the changed paths.
+"""What a layer changes, where its directory on disk is a full copy: only the changed paths.
 
 Used by: fusefs.nodes.content. Knows nothing of: how changes are found (drivers).
 What a layer removes is shown as overlay shows it: a character device 0:0 under the old name.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from drivers.idmap.maps import NO_MAPS
 from drivers.ids import LayerID
 from drivers.protocol import Change, ChangeKind
 from fusefs.nodes.base import (
@@ -23,6 +24,7 @@ from fusefs.nodes.base import (
     Node,
     OpenDirectory,
     OpenFile,
+    gone,
     node_ino,
 )
 from fusefs.nodes.passthrough import BackedDirectory, RootDirectory
@@ -70,9 +72,19 @@ def difference_node(
     """The difference of *layer* to its parent, computed when somebody looks into it."""
 
     def compute() -> Branch:
-        record = store.cached().layers.get(layer)
-        parent = record.parent if record is not None and record.parent else None
-        return branches(store.driver.changes(layer, parent))
+        table = store.cached().layers
+        record = table.get(layer)
+        if record is None:
+            raise gone(f"layer {layer}")
+        parent = table.get(record.parent) if record.parent else None
+        return branches(
+            store.driver.changes(
+                layer,
+                record.parent,
+                maps=(record.uid_map, record.gid_map),
+                parent_maps=(parent.uid_map, parent.gid_map) if parent else NO_MAPS,
+            )
+        )
 
     def open_root() -> int:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
