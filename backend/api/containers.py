@@ -6,6 +6,7 @@ Durable steps and what a crash between them leaves: backend/LOCKING.md.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 from backend.api import lookup, owners, usage
@@ -14,9 +15,10 @@ from backend.api.containerremoval import remove_container
 from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.items import with_item
 from backend.api.layers import check_unmounted
-from backend.api.making import make_layer
+from backend.api.making import make_layer, record_layer
 from backend.api.mapped import WantedOwners, top_layer
 from backend.api.objects import checked_names
+from backend.api.precopied import Copied, precopied
 from backend.api.removal import remove_layer
 from backend.api.userns import AutoUserNs, choose_maps
 from backend.api.workshop import component, storable
@@ -140,7 +142,13 @@ class Containers(Attached[Container]):
         locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
         if auto_userns is not None or asked.maps != Maps():
             locks.append(Kind.USERNS)
-        with self._shop.writing(*locks) as tx:
+        volatile = wanted.flags.get("Volatile") is True
+        copying = (
+            precopied(self._shop, image, asked, wanted.layer, volatile=volatile)
+            if image and auto_userns is None
+            else nullcontext()
+        )
+        with copying as copy, self._shop.writing(*locks) as tx:
             source = lookup.image(self._shop.all_images(tx), image) if image else None
             if tx.containers.get(wanted.id) is not None:
                 raise DuplicateIDError("container", wanted.id)
@@ -154,37 +162,39 @@ class Containers(Attached[Container]):
                 uid_map=asked.maps.uid,
                 gid_map=asked.maps.gid,
             )
-            return self._make(tx, wanted, source, asked, items)
+            below = top_layer(self._shop, tx, source, asked) if source and source.layer else None
+            maps = recorded(self._shop, self._wanted_owners(asked, source, below))
+            layer = Layer(
+                id=wanted.layer,
+                parent=below.id if below else None,
+                mount_label=str(wanted.flags["MountLabel"]),
+                uid_map=maps.uid,
+                gid_map=maps.gid,
+            )
+            usable = copy if copy is not None and copy.serves(layer, below) else None
+            return self._make(tx, wanted, layer, items, usable)
 
     def _make(
         self,
         tx: WriteTx,
         wanted: Container,
-        image: Image | None,
-        asked: WantedOwners,
+        layer: Layer,
         items: Sequence[tuple[str, bytes]],
+        copy: Copied | None,
     ) -> Container:
         """Items first, then the layer, then the record: only the record makes it a container."""
-        below = top_layer(self._shop, tx, image, asked) if image and image.layer else None
-        maps = recorded(self._shop, self._wanted_owners(asked, image, below))
+        volatile = wanted.flags.get("Volatile") is True
         directory = self._items_directory(wanted)
         with withdrawn_on_failure(directory, [key for key, _ in items]):
             for key, data in items:
                 bigdata.write(directory, key, data)
                 wanted = with_item(wanted, key, data)
-            layer = make_layer(
-                self._shop,
-                tx,
-                Layer(
-                    id=wanted.layer,
-                    parent=below.id if below else None,
-                    mount_label=str(wanted.flags["MountLabel"]),
-                    uid_map=maps.uid,
-                    gid_map=maps.gid,
-                ),
-                writable=True,
-                volatile=wanted.flags.get("Volatile") is True,
-            )
+            if copy is None:
+                layer = make_layer(self._shop, tx, layer, writable=True, volatile=volatile)
+            else:
+                layer = record_layer(
+                    self._shop, tx, layer, copy.fill, writable=True, volatile=volatile
+                )
             try:
                 tx.containers.put(wanted)
                 tx.containers.save()

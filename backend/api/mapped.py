@@ -1,6 +1,6 @@
 """Which layer a container of an image stands on: the top layer, or a copy with other owners.
 
-Used by: backend.api.containers, backend.api.imagemounts. Knows nothing of: who chose the owners.
+Used by: backend.api.{containers,precopied,imagemounts}. Knows nothing of: who chose the owners.
 Source: containers/storage store.go (imageTopLayerForMapping). Crash table: backend/LOCKING.md.
 """
 
@@ -31,16 +31,21 @@ def top_layer(shop: Workshop, tx: WriteTx, image: Image, wanted: WantedOwners) -
     A new copy is noted in the image's record. Where image or layer are in an additional store
     nothing is copied: the layer returned may have other owners. Raises LayerUnknownError.
     """
-    candidates = list(_candidates(shop, tx, image))
-    if not candidates:
+    fitting = fitting_layer(shop, tx, image, wanted)
+    if fitting is not None:
+        return fitting
+    first, own = next(_candidates(shop, tx, image), None), tx.images.get(image.id)
+    if first is None:
         raise LayerUnknownError(image.layer or "")
-    for candidate in candidates:
-        if _fits(shop, candidate, wanted):
-            return candidate
-    first, own = candidates[0], tx.images.get(image.id)
     if own is None or first.read_only:
         return first
     return _copy(shop, tx, own, first, wanted)
+
+
+def fitting_layer(shop: Workshop, tx: WriteTx, image: Image, wanted: WantedOwners) -> Layer | None:
+    """The top layer of *image*, or the mapped copy, that has the owners *wanted*."""
+    candidates = _candidates(shop, tx, image)
+    return next((layer for layer in candidates if _fits(shop, layer, wanted)), None)
 
 
 def _candidates(shop: Workshop, tx: WriteTx, image: Image) -> Iterator[Layer]:
