@@ -20,7 +20,7 @@ from backend.model.options import StoreOptions
 from backend.model.snapshot import Snapshot
 from backend.stores.additional import directories
 from backend.stores.whole import Snapshots, open_stores
-from drivers.errors import StorageError, WrongDriverError
+from drivers.errors import DriverNotSupportedError, StorageError, WrongDriverError
 
 if TYPE_CHECKING:  # see above; none of these imports this module
     from backend.api.containers import Containers
@@ -320,6 +320,9 @@ def _driver_name(options: StoreOptions) -> str:
     root, present = options.graph_root, _drivers_with_data(options.graph_root)
     asked = "overlay" if options.driver == "overlay2" else options.driver
     if asked:
+        if asked not in _DRIVERS:
+            remedy = "use overlay, btrfs or vfs"
+            raise DriverNotSupportedError(asked, "there is no such driver", remedy=remedy)
         if present and asked not in present:
             raise WrongDriverError(
                 f"{root} is a store of {' and '.join(present)}, not of {asked}",

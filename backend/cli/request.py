@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.cli.grammar import CommandLine, Values, Verb
-from backend.cli.output import Output
+from backend.cli.output import Output, of_system
 from backend.config import ProcessEnvironment, load_options
 from backend.errors import ConfigError
 from backend.model.options import StoreOptions
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class OpeningError(StorageError):
     """The store cannot be opened; worded as scripts around the Go tool expect it."""
 
-    def __init__(self, cause: StorageError) -> None:
-        super().__init__(f"error initializing: {cause}", remedy=cause.remedy)
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(f"error initializing: {cause}", remedy=remedy)
 
 
 class Request(NamedTuple):
@@ -65,7 +65,9 @@ class Request(NamedTuple):
         try:
             return open_store(self.options(read_only=read_only))
         except StorageError as error:
-            raise OpeningError(error) from error
+            raise OpeningError(str(error), error.remedy) from error
+        except OSError as error:
+            raise OpeningError(of_system(error)) from error
 
     def snapshot(self) -> "Snapshot":
         """What the store holds; what cannot be used in it is said on standard error."""

@@ -333,3 +333,25 @@ def test_paths_make_the_verbs_of_trees_out_of_those_of_objects(
 def test_a_terminal_is_told_which_object_is_not_known_and_a_pipe_is_not(filled: Command) -> None:
     assert "nosuch" not in filled("layer", "nosuch").stderr
     assert "nosuch: layer not known" in on_terminal(filled, "layer", "nosuch", expected=1)
+
+
+def test_an_unknown_driver_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    roots = Roots(tmp_path / "graph", tmp_path / "run")
+
+    done = Storagefs(roots, "nosuch")("create-layer")
+
+    assert done.code == 1
+    assert done.err.startswith(b"error initializing: driver not supported: nosuch")
+    assert not list(roots.graph.glob("*"))
+    assert not roots.run.exists()
+
+
+def test_a_root_that_cannot_be_made_is_an_error_of_opening(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    roots = Roots(tmp_path / "graph", tmp_path / "file" / "run")
+
+    done = Storagefs(roots)("create-layer")
+
+    assert done.code == 1
+    assert done.err.startswith(b"error initializing: ")
+    assert b"Not a directory" in done.err
