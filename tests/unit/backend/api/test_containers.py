@@ -11,6 +11,7 @@ from backend import (
     ContainerUnknownError,
     DuplicateIDError,
     DuplicateNameError,
+    ImageUnknownError,
     LayerUnknownError,
     ReadOnlyStoreError,
     Store,
@@ -19,6 +20,7 @@ from backend import (
 )
 from drivers.erase import erase_tree
 from drivers.idmap.maps import IDMap
+from drivers.protocol import NewLayer, StagedLayer
 
 pytestmark = pytest.mark.root
 
@@ -257,3 +259,61 @@ def test_with_an_image_store_mapped_copies_are_there_too(options: StoreOptions) 
         assert store.snapshot().layers.records == ()
         left = [path for path in Path(split.image_store).rglob("file") if path.is_file()]
         assert left == []
+
+
+@pytest.mark.parametrize("options", ["vfs"], indirect=True)
+def test_others_go_on_while_a_driver_copies_what_a_container_stands_on(
+    store: Store, options: StoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (make_image(store) / "file").write_text("x")
+    stage = store.driver.stage
+
+    def slow(new: NewLayer) -> StagedLayer:
+        with open_store(options) as peer:
+            peer.images.add_names("img", [f"renamed{len(peer.snapshot().containers)}"])
+        return stage(new)
+
+    monkeypatch.setattr(store.driver, "stage", slow)
+    store.containers.create(names=["c"], image="img")
+    store.containers.create(names=["m"], image="img", uid_map=MAP, gid_map=MAP)  # copied inside
+    store.containers.create(names=["n"], image="img", uid_map=MAP, gid_map=MAP)
+    assert store.snapshot().images.by_name["img"].names == ("renamed2", "renamed0", "img")
+    owners = [owner_of(store, container, "file") for container in ("c", "m", "n")]
+    assert owners == [0, 1000, 1000]
+    assert os.listdir(Path(store.driver.home)) == ["dir"]
+
+
+@pytest.mark.parametrize("options", ["vfs"], indirect=True)
+def test_a_copy_that_is_not_the_right_one_any_more_is_not_taken(
+    store: Store, options: StoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_image(store)
+    old = store.snapshot().images.by_name["img"].layer
+    stage = store.driver.stage
+
+    def late(new: NewLayer) -> StagedLayer:
+        staged = stage(new)
+        monkeypatch.undo()
+        with open_store(options) as peer:
+            peer.images.delete("img")
+            (make_image(peer) / "new").write_text("x")
+        return staged
+
+    def too_late(new: NewLayer) -> StagedLayer:
+        monkeypatch.undo()
+        with open_store(options) as peer:
+            peer.images.delete("img")
+        return stage(new)
+
+    monkeypatch.setattr(store.driver, "stage", late)
+    made = store.containers.create(names=["c"], image="img")
+    layers = store.snapshot().layers.by_id
+    assert old not in layers
+    assert os.listdir(store.driver.diff_directory(made.layer)) == ["new"]
+    store.containers.delete("c")
+    monkeypatch.setattr(store.driver, "stage", too_late)
+    with pytest.raises(ImageUnknownError):
+        store.containers.create(names=["c"], image="img")
+    assert store.snapshot().layers.records == ()
+    assert os.listdir(Path(store.driver.home)) == ["dir"]
+    assert store.driver.list_layers() == []
