@@ -201,7 +201,8 @@ class Operations(Answering):
         file = self.files.get(fh).file
         if file.in_memory:
             return file.read(off, size)
-        return await self._offload.data(file.read, off, size)
+        lane = self._offload.records if file.reads_records else self._offload.data
+        return await lane(file.read, off, size)
 
     @request(by_handle=True, changes=True)
     async def write(self, fh: int, off: int, buf: bytes) -> int:

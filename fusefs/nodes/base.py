@@ -151,6 +151,8 @@ class OpenFile:
     keep_cache: bool = False
     in_memory: bool = True
     """Whether reads and writes answer without waiting for a disk or a lock."""
+    reads_records: bool = False
+    """Whether a read that is not ``in_memory`` may wait for a store lock."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to *size* bytes at *offset*; fewer only at the end."""

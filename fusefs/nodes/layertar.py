@@ -70,6 +70,7 @@ class StreamHandle(OpenFile):
 
     in_memory = False
     direct_io = True
+    reads_records = True  # at the end: whether the layer is still there
 
     def __init__(self, begin: "Callable[[], DiffStream]") -> None:
         self._begin = begin
