@@ -5,13 +5,14 @@ Used by: drivers.trash, drivers.archive. Knows nothing of: layers, locks.
 Links are removed, never followed. A mount below is no part of the tree: it is taken off first,
 and a directory that still has one is an error, not a way on. Nothing is created, so a full file
 system is no obstacle. The rest goes on after a failure; the first one is raised at the end.
+Subvolumes of btrfs are part of the tree, whoever made them.
 """
 
 import errno
 import os
 from typing import Final
 
-from drivers.linux import mount, mountinfo
+from drivers.linux import mount, mountinfo, subvolume
 from drivers.linux.beneath import open_inside
 
 _DEEPEST: Final = 64
@@ -26,7 +27,12 @@ def erase_tree(path: str) -> None:
         return
     except (IsADirectoryError, PermissionError):
         _detach_mounts(path)
-        _erase_directory(path)
+        directory, name = os.path.split(path)
+        parent = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _erase_directory(parent, os.fsencode(name))
+        finally:
+            os.close(parent)
 
 
 def _detach_mounts(path: str) -> None:
@@ -48,40 +54,49 @@ def erase_entry(directory: int, name: bytes) -> None:
     except FileNotFoundError:
         return
     except (IsADirectoryError, PermissionError):
-        _empty(open_inside(directory, name, _DIRECTORY))
-        os.rmdir(name, dir_fd=directory)
+        _erase_directory(directory, name)
 
 
-def _erase_directory(path: str) -> None:
+def _erase_directory(parent: int, name: bytes) -> None:
     try:
-        root = os.open(path, _DIRECTORY | os.O_CLOEXEC)
+        root = open_inside(parent, name, _DIRECTORY)
     except FileNotFoundError:
         return
-    _empty(root)
-    os.rmdir(path)
-
-
-def _empty(root: int) -> None:
-    """Remove everything in the directory open as *root*, which is closed."""
     try:
-        eraser = _Eraser(root)
-        eraser.empty(root, depth=0)
+        if _is_destroyed(parent, name, root):
+            return
+        _empty(root, top=root)
     finally:
         os.close(root)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _is_destroyed(parent: int, name: bytes, directory: int) -> bool:
+    """Whether the directory was a subvolume that the kernel has removed, as a whole."""
+    return subvolume.may_be_one(os.fstat(directory)) and subvolume.destroy(parent, name)
+
+
+def _empty(root: int, top: int) -> None:
+    eraser = _Eraser(root, top)
+    eraser.empty(root, depth=0)
     if eraser.failure is not None:
         raise eraser.failure
 
 
 class _Eraser:
-    """Empties one tree; what lies too deep for open descriptors is lifted to the top first."""
+    """Empties *root*; what lies too deep for open descriptors is lifted there first.
 
-    def __init__(self, root: int) -> None:
-        self._root = root
-        self._lifted = 0
+    No directory can leave its subvolume, so a subvolume below has an eraser of its own; but those
+    in that one can, and are lifted to the *top* of all, however deep one is nested in another.
+    """
+
+    def __init__(self, root: int, top: int) -> None:
+        self._root, self._top = root, top
         self.failure: OSError | None = None
 
     def empty(self, directory: int, depth: int) -> None:
         while True:  # another round finds what was lifted, or written meanwhile
+            os.lseek(directory, 0, os.SEEK_SET)  # btrfs shows no later names without it
             with os.scandir(directory) as entries:
                 found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
             if not found:
@@ -96,7 +111,7 @@ class _Eraser:
             if not is_directory:
                 os.unlink(name, dir_fd=parent)
             elif depth >= _DEEPEST:
-                self._lift(parent, name)
+                _lift(parent, name, self._root)
             else:
                 self._remove_directory(parent, name, depth)
         except FileNotFoundError:
@@ -112,12 +127,25 @@ class _Eraser:
                 raise
             fd = open_inside(parent, os.fsencode(name), _DIRECTORY)
             try:
-                self.empty(fd, depth + 1)
+                if self._is_away(parent, name, fd):
+                    return
+                if subvolume.may_be_one(os.fstat(fd)):
+                    _empty(fd, self._top)
+                else:
+                    self.empty(fd, depth + 1)
             finally:
                 os.close(fd)
             os.rmdir(name, dir_fd=parent)
 
-    def _lift(self, parent: int, name: str) -> None:
-        self._lifted += 1
-        target = f"lifted-{self._lifted}-{os.urandom(8).hex()}"
-        os.rename(name, target, src_dir_fd=parent, dst_dir_fd=self._root)
+    def _is_away(self, parent: int, name: str, directory: int) -> bool:
+        """Whether a subvolume is gone from here: destroyed or lifted."""
+        if _is_destroyed(parent, os.fsencode(name), directory):
+            return True
+        if self._root == self._top or not subvolume.may_be_one(os.fstat(directory)):
+            return False
+        _lift(parent, name, self._top)
+        return True
+
+
+def _lift(parent: int, name: str, target: int) -> None:
+    os.rename(name, f"lifted-{os.urandom(8).hex()}", src_dir_fd=parent, dst_dir_fd=target)

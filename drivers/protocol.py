@@ -184,7 +184,7 @@ class Driver(Protocol):
 
     @property
     def name(self) -> str:
-        """Canonical name: ``overlay``, ``vfs``."""
+        """Canonical name: ``overlay``, ``btrfs``, ``vfs``."""
         ...
 
     @property

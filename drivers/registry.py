@@ -79,8 +79,12 @@ def _make(name: str, options: DriverOptions) -> Driver:
         from drivers.vfs.driver import VfsDriver
 
         return VfsDriver(options, settings_for(name, options.options))
+    if name == "btrfs":
+        from drivers.btrfs.driver import BtrfsDriver
+
+        return BtrfsDriver(options, settings_for(name, options.options))
     raise DriverNotSupportedError(
-        name, "storagefs has no such driver", remedy="use a store of overlay or vfs"
+        name, "storagefs has no such driver", remedy="use a store of overlay, btrfs or vfs"
     )
 
 

@@ -21,6 +21,7 @@ from backend.errors import ContainerUnknownError, MountedError
 from backend.model.records import Container, ContainerID
 from drivers.ids import LayerID
 from drivers.linux import mount
+from drivers.protocol import Whiteouts
 from fusefs.nodes import computed
 from fusefs.nodes.base import Attributes, Directory, Ino, node_ino
 from fusefs.nodes.guard import DeletionGuard, ObjectKey
@@ -106,12 +107,16 @@ class Content:
         self._views: WeakValueDictionary[str, View] = WeakValueDictionary()
         self._opened: dict[str, tuple[View, ObjectKey]] = {}
 
+    def _has_whole_trees(self) -> bool:
+        """Whether a layer's directory is all that the layer shows: nothing needs to be mounted."""
+        return self._store.driver.whiteouts is Whiteouts.REMOVE
+
     # ContentProvider
 
     def layer_diff(self, layer: LayerID) -> Directory:
         """The layer's raw content, read-only."""
         ino = node_ino("layer", layer, "diff")
-        if self._store.driver.name == "vfs":
+        if self._has_whole_trees():
             return computed.difference_node(
                 self._store,
                 layer,
@@ -145,7 +150,7 @@ class Content:
         beside that of the container's tools would damage what they write.
         """
         role = ("container", container, "rootfs")
-        writable = not self._read_only and (self._can_mount or self._store.driver.name == "vfs")
+        writable = not self._read_only and (self._can_mount or self._has_whole_trees())
         if not writable:
             source = Source(lambda: self._frozen(container), _nothing)
         else:

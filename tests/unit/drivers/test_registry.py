@@ -26,7 +26,8 @@ def have(root: Path, *names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "driver"), [("overlay", "overlay"), ("overlay2", "overlay"), ("vfs", "vfs")]
+    ("name", "driver"),
+    [("overlay", "overlay"), ("overlay2", "overlay"), ("btrfs", "btrfs"), ("vfs", "vfs")],
 )
 def test_a_name_decides(tmp_path: Path, name: str, driver: str) -> None:
     have(tmp_path, "overlay", "vfs")
@@ -34,7 +35,7 @@ def test_a_name_decides(tmp_path: Path, name: str, driver: str) -> None:
     assert (opened.name, opened.home) == (driver, str(tmp_path / "graph" / driver))
 
 
-@pytest.mark.parametrize("name", ["btrfs", "zfs", "nonsense"])
+@pytest.mark.parametrize("name", ["zfs", "nonsense"])
 def test_a_driver_that_we_lack_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DriverNotSupportedError, match=name) as caught:
         open_driver(options(tmp_path, name))
@@ -42,14 +43,16 @@ def test_a_driver_that_we_lack_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_there_decides_where_nothing_is_configured(tmp_path: Path) -> None:
-    have(tmp_path, "overlay")
-    assert existing_drivers(str(tmp_path / "graph")) == ("overlay",)
-    assert open_driver(options(tmp_path)).name == "overlay"
+    have(tmp_path / "one", "overlay")
+    assert existing_drivers(str(tmp_path / "one" / "graph")) == ("overlay",)
+    assert open_driver(options(tmp_path / "one")).name == "overlay"
+    have(tmp_path / "two", "btrfs")
+    assert open_driver(options(tmp_path / "two")).name == "btrfs"
 
 
 def test_what_is_there_but_not_known_to_us_is_not_ignored(tmp_path: Path) -> None:
-    have(tmp_path, "btrfs")
-    with pytest.raises(DriverNotSupportedError, match="btrfs"):
+    have(tmp_path, "zfs")
+    with pytest.raises(DriverNotSupportedError, match="zfs"):
         open_driver(options(tmp_path))
 
 
@@ -88,7 +91,7 @@ def test_opening_a_driver_imports_nothing_that_mounts() -> None:
     script = (
         "import sys\n"
         "from drivers.registry import DriverOptions, open_driver\n"
-        "for name in ('overlay', 'vfs'):\n"
+        "for name in ('overlay', 'vfs', 'btrfs'):\n"
         "    open_driver(DriverOptions(graph_root='/x', run_root='/y', name=name)).list_layers()\n"
         "print(*[m for m in ('ctypes', 'fcntl', 'pathlib', 'base64') if m in sys.modules])\n"
     )

@@ -1,0 +1,1 @@
+"""The btrfs driver: each layer a subvolume, a snapshot of its parent."""
