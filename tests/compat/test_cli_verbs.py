@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import mounttable
+from tests.support import mounttable, process
 from tests.support.commandline import Storagefs
 from tests.support.gotools import Roots
 from tests.support.twins import Twins
@@ -24,8 +24,11 @@ pytestmark = [pytest.mark.root, pytest.mark.gotools]
 
 @pytest.fixture(params=[pytest.param("overlay", marks=pytest.mark.overlay), "vfs"])
 def twins(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Twins]:
-    """Two stores without anything in them."""
-    yield Twins(tmp_path, request.param)
+    """Two stores without anything in them, in memory: what is durable is tested elsewhere."""
+    base = tmp_path / "memory"
+    base.mkdir()
+    process.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(base)])
+    yield Twins(base, request.param)
     mounttable.unmount_below(tmp_path)
 
 
