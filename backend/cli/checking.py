@@ -62,7 +62,7 @@ def repair(request: Request) -> int:
     values, output = request.values, request.output
     apply = values.on("apply")
     with request.open_store(read_only=not apply) as store:
-        report = _report(request, store, Depth.RECORDS)
+        report = _report(request, store, Depth.FILES)
         plan = store.plan_repair(report, containers=values.on("containers"))
         if request.json:
             output.json([_step_members(step) for step in plan.steps])

@@ -79,9 +79,9 @@ class Report(NamedTuple):
 class Action(enum.Enum):
     """A step of a repair, from the least to the most that it takes away."""
 
-    WRITE_LINKS = "write links again"
-    FORGET_MOUNT = "forget a mount that is not there"
-    REMOVE_DIRECTORY = "remove the directory of a layer without a record"
+    WRITE_LINKS = "write the links again of layer"
+    FORGET_MOUNT = "forget the mount of layer"
+    REMOVE_DIRECTORY = "remove the directory of layer"
     DELETE_CONTAINER = "delete container"
     DELETE_IMAGE = "delete image"
     DELETE_LAYER = "delete layer"

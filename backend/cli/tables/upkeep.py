@@ -8,7 +8,9 @@ from typing import Final
 from backend.cli.flags import JSON
 from backend.cli.grammar import Flag, Takes, Verb
 
-_DEPTH: Final = Flag(("--depth",), Takes.TEXT, "how much is read: records, digests or files")
+_DEPTH: Final = Flag(
+    ("--depth",), Takes.TEXT, "how much is read: records, digests or files (default)"
+)
 _AGE: Final = Flag(("--max", "-m"), Takes.TEXT, "age at which an unneeded layer counts (24h)")
 
 VERBS: Final = (

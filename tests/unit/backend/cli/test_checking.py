@@ -93,7 +93,7 @@ def test_a_plan_of_repair_is_shown_and_taken_only_when_asked(storagefs: Storagef
     damage(storagefs)
     before = content(storagefs)
 
-    planned = storagefs("repair", "--depth", "files", "--containers", "--json")
+    planned = storagefs("repair", "--containers", "--json")
 
     assert planned.code == 1
     actions = [(step["action"], step["id"]) for step in json.loads(planned.out)]
