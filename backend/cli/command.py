@@ -13,7 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from backend.cli.flags import GLOBAL_FLAGS
-from backend.cli.grammar import Flag, HelpAsked, Takes, UsageError, Verb, parse
+from backend.cli.grammar import (
+    Flag,
+    HelpAsked,
+    Takes,
+    UnknownVerbError,
+    UsageError,
+    Verb,
+    parse,
+)
 from backend.cli.output import Output, of_system, standard_output
 from backend.cli.request import OpeningError, Request
 from backend.config import process_environment
@@ -83,7 +91,8 @@ def _remedy_for(error: OSError) -> str:
 def _usage_error(output: Output, program: str, verbs: Sequence[Verb], error: UsageError) -> None:
     if error.verb is None:
         output.error(str(error), f"see {program} --help")
-        output.lines(_command_list(verbs))
+        if not isinstance(error, UnknownVerbError):
+            output.lines(_command_list(verbs))
     else:
         output.error(f"{error.verb.name}: {error}", f"see {program} {error.verb.name} --help")
     output.flush()

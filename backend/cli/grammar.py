@@ -122,6 +122,17 @@ class UsageError(Exception):
         self.verb, self.exit_code = verb, exit_code
 
 
+class UnknownVerbError(UsageError):
+    """The command word is none; the message names one that looks like it."""
+
+    def __init__(self, word: str, verbs: Sequence[Verb]) -> None:
+        from difflib import get_close_matches
+
+        near = get_close_matches(word, [verb.name for verb in verbs], 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        super().__init__(f"{word}: no such command{hint}", None, 1)
+
+
 class HelpAsked(Exception):  # noqa: N818 - asking for help is no error
     """Help instead of a command; ``verb`` is None for help about all."""
 
@@ -173,7 +184,7 @@ def _find(word: str, verbs: Sequence[Verb]) -> Verb:
     for verb in verbs:
         if word == verb.name or word in verb.aliases:
             return verb
-    raise UsageError(f"{word}: no such command", None, 1)
+    raise UnknownVerbError(word, verbs)
 
 
 def _check_number(verb: Verb, arguments: Sequence[str]) -> None:

@@ -355,3 +355,19 @@ def test_a_root_that_cannot_be_made_is_an_error_of_opening(tmp_path: Path) -> No
     assert done.code == 1
     assert done.err.startswith(b"error initializing: ")
     assert b"Not a directory" in done.err
+
+
+def test_a_word_that_is_no_command_gets_one_line_and_one_that_looks_like_it() -> None:
+    done = run("delete-contaner", "web")
+
+    assert (done.code, done.out) == (1, b"")
+    assert done.err.count(b"\n") == 1
+    assert b"did you mean delete-container?" in done.err
+    assert b"did you mean" not in run("qqqq").err
+
+
+def test_without_a_command_there_is_the_list_of_them() -> None:
+    done = run()
+
+    assert done.code == 1
+    assert done.text.startswith("Commands:\n")
