@@ -114,7 +114,7 @@ class _Resolver:
             image_store=image_store,
             driver=driver,
             driver_priority=self._list("driver_priority", "driver_priority"),
-            driver_options=driver_options,
+            driver_options=tuple(one for one in driver_options if not _is_sync(one)),
             read_only=read_only,
             transient=self._transient(),
             disable_volatile=self._value("disable_volatile", "options.disable-volatile") is True,
@@ -304,9 +304,8 @@ class _Resolver:
         value = self._text("sync", f"options.{driver or 'overlay'}.sync")
         origin = self._origins["sync"]
         for option in driver_options:
-            key, _, text = option.partition("=")
-            if key.strip().lower().rpartition(".")[2] == "sync":
-                value, origin = text, self._origins["driver_options"]
+            if _is_sync(option):
+                value, origin = option.partition("=")[2], self._origins["driver_options"]
         value = value.strip().lower() or _SYNC_MODES[0]
         self._origins["sync"] = origin
         if value not in _SYNC_MODES:
@@ -314,6 +313,11 @@ class _Resolver:
                 origin, f"sync: {value!r} is unknown", remedy="write filesystem or none"
             )
         return value
+
+
+def _is_sync(option: str) -> bool:
+    """Whether a driver option says how the store syncs, which is no driver's business."""
+    return option.partition("=")[0].strip().lower().rpartition(".")[2] == "sync"
 
 
 def _keys_of(table: str, settings: Settings) -> Sequence[str]:

@@ -306,6 +306,13 @@ def test_an_image_store_that_is_the_graph_root_is_refused(machine: Machine) -> N
         load_options(graph_root="/g", image_store="/g", environment=machine.environment())
 
 
+def test_a_sync_mode_of_the_command_line_is_no_option_of_the_driver(machine: Machine) -> None:
+    words = ["overlay.mountopt=nodev", "overlay.sync=none"]
+    options = load_options(driver_options=words, environment=machine.environment())
+    assert options.sync == "none"
+    assert options.driver_options == ("overlay.mountopt=nodev",)
+
+
 def test_an_unknown_sync_mode_is_refused(machine: Machine) -> None:
     with pytest.raises(ConfigError, match="sync"):
         load_options(driver_options=["overlay.sync=often"], environment=machine.environment())
