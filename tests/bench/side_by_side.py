@@ -8,24 +8,28 @@ that a busy moment of the machine meets all subjects.
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests.bench.measuring import (
+    Goal,
+    cpu_seconds,
+    drop_caches,
+    print_goals,
+    storagefs,
+    timed,
+)
 from tests.support import bigstore, capabilities, debian, mounttable, process
 from tests.support.gotools import GoTools, Roots
 from tests.support.mounted import Mounted
 
-PROJECT = Path(__file__).resolve().parents[2]
 KERNEL, NATIVE, PATH, PEER = "kernel overlay", "storagefs", "native=off", "fuse-overlayfs"
 STILL = "native=off,ro"
 OPERATIONS = {
@@ -33,20 +37,6 @@ OPERATIONS = {
     "tar": "tar cf - -C {root} . 2>/dev/null | cat >/dev/null",
 }
 LIFE = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A number that should not be over *limit*; what it is made of stands in *what*."""
-
-    what: str
-    value: float
-    limit: float
-
-    @property
-    def met(self) -> bool:
-        """Whether the number is good enough."""
-        return self.value <= self.limit
 
 
 @dataclass(slots=True)
@@ -146,15 +136,15 @@ class Bench:
         ours: list[float] = []
         peers: list[float] = []
         for _ in range(self.rounds):
-            ours.append(timed(listing(roots)))
+            ours.append(timed(storagefs(roots, "layers")))
             peers.append(timed(theirs))
         return statistics.median(ours), statistics.median(peers)
 
     def start_up(self, roots: Roots) -> tuple[float, float]:
         """Least CPU seconds of ``storagefs layers`` on a small store, and of a bare interpreter."""
         bare = [sys.executable, "-c", "pass"]
-        timed(listing(roots))
-        ours = min(cpu_seconds(listing(roots)) for _ in range(4 * self.rounds))
+        timed(storagefs(roots, "layers"))
+        ours = min(cpu_seconds(storagefs(roots, "layers")) for _ in range(4 * self.rounds))
         return ours, min(cpu_seconds(bare) for _ in range(4 * self.rounds))
 
 
@@ -165,40 +155,6 @@ def overlay_lowers(roots: Roots) -> str:
     home = roots.graph / "overlay"
     lower = (home / top / "lower").read_text().split(":")
     return ":".join([str(home / top / "diff"), *(str((home / low).resolve()) for low in lower)])
-
-
-def listing(roots: Roots) -> list[str]:
-    """``storagefs layers`` as the installed command runs."""
-    program = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); from fusefs.cli import main; "
-    words = ["--graph", str(roots.graph), "--run", str(roots.run), "-s", "overlay", "layers"]
-    return [sys.executable, "-c", program + "sys.exit(main())", *words]
-
-
-def timed(command: Sequence[str]) -> float:
-    """Seconds that *command* takes."""
-    started = time.perf_counter()
-    run_quietly(command)
-    return time.perf_counter() - started
-
-
-def cpu_seconds(command: Sequence[str]) -> float:
-    """User and system seconds that *command* takes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run_quietly(command)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def run_quietly(command: Sequence[str]) -> None:
-    """Run *command*; its failure ends the benchmark."""
-    environment = process.clean_environment()
-    subprocess.run(command, check=True, timeout=600, stdout=subprocess.DEVNULL, env=environment)
-
-
-def drop_caches() -> None:
-    """Write everything out and make the kernel forget it."""
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3\n")
 
 
 def measure(bench: Bench) -> Report:
@@ -251,9 +207,7 @@ def print_report(report: Report) -> None:
     for what, value in report.numbers.items():
         print(f"{what:<48}{value:>10.2f}")
     print()
-    for goal in report.goals:
-        verdict = "pass" if goal.met else "MISS"
-        print(f"{verdict}  {goal.what:<48}{goal.value:>8.2f}   goal {goal.limit:g}")
+    print_goals(report.goals)
     for line in report.missing:
         print(line)
 
