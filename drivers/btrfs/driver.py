@@ -14,7 +14,7 @@ from typing import Final
 
 from drivers.btrfs.options import parse_options
 from drivers.errors import DriverNotSupportedError, LayerDirectoryError
-from drivers.ids import LayerID
+from drivers.ids import LayerID, is_path_component
 from drivers.protocol import Damage, DriverOptions, NewLayer, Trash
 from drivers.wholetrees import WholeTrees, give_to_root, sync_names
 
@@ -127,14 +127,14 @@ class BtrfsDriver(WholeTrees):
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Rename the layer's subvolume, with all that is nested in it, into *trash*."""
-        path = self.find(layer, self.homes)
-        if path is None:
+        if not is_path_component(layer):
             return
-        note = self._note(layer)
-        number = _identity(path) if os.path.lexists(note) else None
-        _take(path, trash)
-        if number is not None:
-            _forget_limit(os.path.dirname(path), number)
+        path, note = self.find(layer, self.homes), self._note(layer)
+        if path is not None:
+            number = _identity(path) if os.path.lexists(note) else None
+            _take(path, trash)
+            if number is not None:
+                _forget_limit(os.path.dirname(path), number)
         trash.take(note)
 
     def new_trash_root(self, layer: LayerID) -> str:

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from tests.support import (
     mounttable,
     ociimage,
     process,
+    rootless,
     smallstore,
     wait,
 )
@@ -264,6 +266,16 @@ def test_a_writable_layer_holds_no_more_than_its_size(roots: Roots, disk: Path) 
     process.run(["btrfs", "quota", "disable", str(disk)])
 
 
+def test_a_limit_that_a_stopped_removal_left_goes_with_the_next(roots: Roots, disk: Path) -> None:
+    driver = open_for(roots, "btrfs", "btrfs.size=1G")
+    driver.create(NewLayer(id=BASE, writable=True))
+    process.run(["btrfs", "subvolume", "delete", driver.diff_directory(BASE)])
+    remove(driver, BASE)
+    assert os.listdir(roots.graph / "btrfs" / "quotas") == []
+    assert_nothing_is_left(driver)
+    process.run(["btrfs", "quota", "disable", str(disk)])
+
+
 def test_a_full_layer_with_nested_subvolumes_can_be_removed(roots: Roots, disk: Path) -> None:
     driver = open_for(roots, "btrfs", "btrfs.size=2M")
     driver.create(NewLayer(id=BASE, writable=True))
@@ -308,6 +320,36 @@ def test_mount_options_are_refused(driver: Driver) -> None:
     driver.mount(MountRequest(layer=BASE, options=("ro",)))
     with pytest.raises(DriverOptionError, match="nodev"):
         driver.mount(MountRequest(layer=BASE, options=("nodev",)))
+
+
+@pytest.mark.rootless
+def test_a_user_needs_no_privilege_and_no_mount_option() -> None:
+    with tempfile.TemporaryDirectory(prefix="storagefs-btrfs-") as base:
+        os.chmod(base, 0o755)
+        with btrfs.file_system(Path(base)) as own, rootless.user() as user:
+            os.chown(own, rootless.UID, rootless.UID)
+            _use_as(user, own)
+
+
+def _use_as(user: rootless.User, own: Path) -> None:
+    graph = own / "graph"
+
+    def run(*words: str, check: bool = True) -> str:
+        where = ["--graph", str(graph), "--run", str(user.home / "run"), "-s", "btrfs"]
+        done = user.storagefs(*where, *words, check=check)
+        return (done.stdout if check else done.stderr).decode().strip()
+
+    base = run("create-layer")
+    nested = graph / "btrfs" / "subvolumes" / base / "nested"
+    make = 'btrfs subvolume create "$1" && touch "$1/file" && btrfs property set "$1" ro true'
+    run("unshare", "sh", "-c", make, "sh", str(nested))
+    top = run("create-layer", base)
+    assert os.listdir(graph / "btrfs" / "subvolumes" / top / "nested") == ["file"]
+    refused = run("--storage-opt", "btrfs.size=1G", "create-layer", base, check=False)
+    assert "only root may limit" in refused
+    run("delete", top, base)
+    assert subvolumes(own, graph) == []
+    assert os.listdir(graph / "btrfs") == ["subvolumes"]
 
 
 # The Go tools beside us
