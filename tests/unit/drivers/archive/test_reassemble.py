@@ -114,6 +114,7 @@ def test_no_descriptor_stays_open_if_the_reader_goes_away(tmp_path: Path) -> Non
         (b"plain text", "damaged"),
         (gzip.compress(b"plain text"), "damaged"),
     ],
+    ids=["nothing", "cut", "no gzip", "no JSON"],
 )
 def test_a_damaged_tar_split_is_refused(stored: bytes, words: str) -> None:
     with pytest.raises(ArchiveError, match=words):
