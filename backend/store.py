@@ -316,7 +316,7 @@ def _check_root(options: StoreOptions) -> None:
 
 
 def _driver_name(options: StoreOptions) -> str:
-    """The driver asked for, else the one whose data is there, else overlay."""
+    """The driver asked for, else the one whose data is there, else the first that works."""
     root, present = options.graph_root, _drivers_with_data(options.graph_root)
     asked = "overlay" if options.driver == "overlay2" else options.driver
     if asked:
@@ -334,7 +334,9 @@ def _driver_name(options: StoreOptions) -> str:
             f"{root} has data of several drivers: {', '.join(present)}",
             remedy="say which one with --storage-driver or in storage.conf",
         )
-    return present[0] if present else _DEFAULT_DRIVER
+    if present:
+        return present[0]
+    return _open_driver(options, "").name if options.driver_priority else _DEFAULT_DRIVER
 
 
 def _drivers_with_data(root: str) -> list[str]:

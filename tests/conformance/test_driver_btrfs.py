@@ -287,9 +287,13 @@ def test_a_full_layer_with_nested_subvolumes_can_be_removed(roots: Roots, disk: 
     process.run(["btrfs", "quota", "disable", str(disk)])
 
 
+def is_btrfs(path: Path) -> bool:
+    told = process.run(["stat", "--file-system", "--format=%T", str(path)])
+    return told.stdout == b"btrfs\n"
+
+
 def test_another_file_system_is_refused_with_its_name(tmp_path: Path) -> None:
-    told = process.run(["stat", "--file-system", "--format=%T", str(tmp_path)])
-    if told.stdout == b"btrfs\n":
+    if is_btrfs(tmp_path):
         pytest.skip("the directory of the tests is on btrfs")
     elsewhere = Roots(tmp_path / "graph", tmp_path / "run")
     driver = open_for(elsewhere, "btrfs")
@@ -445,6 +449,21 @@ def test_an_image_is_imported_and_checked_to_the_last_file(store: Store, tmp_pat
     store.containers.delete(container.id)
     store.images.delete(image.id)
     assert list(store.driver.list_layers()) == []
+
+
+def test_a_new_store_gets_the_first_driver_that_works_and_keeps_it(
+    roots: Roots, tmp_path: Path
+) -> None:
+    priority = ("zfs", "btrfs", "vfs")
+    for place in (roots.graph, tmp_path / "graph"):
+        where = smallstore.options(Roots(place, roots.run / "run"), driver="")
+        with open_store(where._replace(driver_priority=priority)) as store:
+            store.layers.create()
+            found = store.driver.name
+        assert found == ("btrfs" if is_btrfs(place) else "vfs")
+        with open_store(where) as store:
+            assert store.driver.name == found
+            assert len(store.snapshot().layers.records) == 1
 
 
 def test_a_tree_of_a_store_is_browsed_and_written(roots: Roots, mount_store: MountStore) -> None:
