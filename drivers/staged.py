@@ -19,6 +19,7 @@ class StagedContent:
     def __init__(
         self, root: str, prepare: Callable[[str], ApplyPlace], finish: Callable[[str], None]
     ) -> None:
+        os.makedirs(os.path.dirname(root), 0o700, exist_ok=True)
         self._trash = TrashDirectory(root)
         self._finish = finish
         self._content = self._trash.addition()

@@ -72,6 +72,7 @@ class WholeTrees(ABC):
         from drivers.erase import erase_tree
 
         path = self._new_path(new, source)
+        os.makedirs(self.home_for(new), 0o700, exist_ok=True)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         if os.path.lexists(path):
             raise LayerExistsError(new.id, path)

@@ -26,6 +26,7 @@ def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> N
     directory = os.path.join(home, lowers.checked_id(new.id))
     chain = _names_below(layout, new.parent)
     short = lowers.new_short_name()
+    os.makedirs(home, 0o700, exist_ok=True)
     os.makedirs(os.path.join(home, "l"), 0o755, exist_ok=True)
     try:
         os.mkdir(directory, 0o700)

@@ -1,7 +1,7 @@
 """What every driver must do, as test cases; a subject supplies the fixture ``driver``.
 
-Used by: test_driver_overlay, test_driver_vfs. Also the edits that the comparison with the Go
-tools makes. Knows nothing of: how a driver stores a layer.
+Used by: test_driver_overlay, test_driver_vfs, test_driver_btrfs. Also the edits that the comparison
+with the Go tools makes. Knows nothing of: how a driver stores a layer.
 """
 
 import io
@@ -215,6 +215,14 @@ class DriverSuite:
         assert stat.S_IMODE(status.st_mode) == 0o555
         assert (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
         assert os.listdir(driver.diff_directory(BASE)) == []
+
+    def test_nobody_else_can_look_into_the_home(self, driver: Driver) -> None:
+        staged = driver.stage(NewLayer(id=BASE))
+        assert stat.S_IMODE(os.stat(driver.home).st_mode) == 0o700
+        staged.discard()
+        os.rmdir(driver.home)
+        driver.create(NewLayer(id=BASE))
+        assert stat.S_IMODE(os.stat(driver.home).st_mode) == 0o700
 
     def test_a_child_has_mode_and_owner_of_its_parent(self, driver: Driver) -> None:
         driver.create(NewLayer(id=BASE))
