@@ -13,45 +13,77 @@ from typing import Final
 from drivers.linux.beneath import open_beneath
 
 _READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+_PLACE: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_NO_NAMES: Final = (b"", b".", b"..")
 _NOT_HERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 class ContentDirectories:
-    """A drivers.protocol.ContentReader that looks into several directories, one after the other."""
+    """A drivers.protocol.ContentReader that looks into several directories, one after the other.
+
+    Not for several threads at once.
+    """
 
     def __init__(self, directories: Sequence[str]) -> None:
         self._waiting = list(directories)
-        self._open: list[int] = []
+        self._open: list[_Directory] = []
 
     def open(self, name: bytes) -> int:
         """Return a descriptor of the regular file *name* in the first directory that has it."""
-        for root in self._open:
-            found = _open_file(root, name)
+        for directory in self._open:
+            found = directory.open(name)
             if found is not None:
                 return found
         while self._waiting:
-            root = os.open(self._waiting.pop(0), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._open.append(root)
-            found = _open_file(root, name)
+            directory = _Directory(self._waiting.pop(0))
+            self._open.append(directory)
+            found = directory.open(name)
             if found is not None:
                 return found
         raise FileNotFoundError(errno.ENOENT, "no file of the layer", os.fsdecode(name))
 
     def close(self) -> None:
         """Close the directories; files that were opened stay open."""
-        for root in self._open:
-            os.close(root)
+        for directory in self._open:
+            directory.close()
         self._open, self._waiting = [], []
 
 
-def _open_file(root: int, name: bytes) -> int | None:
-    try:
-        fd = open_beneath(root, name, _READING)
-    except OSError as refused:
-        if refused.errno in _NOT_HERE:
-            return None
-        raise
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    return None
+class _Directory:
+    """One of the directories. The parent of the last file stays open: the next is beside it."""
+
+    def __init__(self, path: str) -> None:
+        self._root = os.open(path, _PLACE)
+        self._parent = b""
+        self._parent_fd = -1
+
+    def open(self, name: bytes) -> int | None:
+        """Return a descriptor of the regular file *name*; None if there is none."""
+        parent, _, base = name.rpartition(b"/")
+        try:
+            if parent and base not in _NO_NAMES:
+                fd = os.open(base, _READING | os.O_NOFOLLOW, dir_fd=self._opened(parent))
+            else:
+                fd = open_beneath(self._root, name, _READING)
+        except OSError as refused:
+            if refused.errno in _NOT_HERE:
+                return None
+            raise
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd
+        os.close(fd)
+        return None
+
+    def close(self) -> None:
+        """Give up what is open."""
+        os.close(self._root)
+        if self._parent_fd >= 0:
+            os.close(self._parent_fd)
+
+    def _opened(self, parent: bytes) -> int:
+        if self._parent_fd < 0 or parent != self._parent:
+            fd = open_beneath(self._root, parent, _PLACE, follow_last=True)
+            if self._parent_fd >= 0:
+                os.close(self._parent_fd)
+            self._parent, self._parent_fd = parent, fd
+        return self._parent_fd

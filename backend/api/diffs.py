@@ -9,7 +9,7 @@ each file's checksum is compared. Source: containers/storage layers.go (Diff).
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
@@ -19,9 +19,11 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compression import Compression, compressed
 from drivers.archive.reassemble import reassemble
-from drivers.archive.seekable import SeekableTar
 from drivers.errors import ArchiveError
 from drivers.ids import LayerID
+
+if TYPE_CHECKING:
+    from drivers.archive.seekable import SeekableTar
 
 _REMEDY: Final = "delete what stands on it, then pull or build its image again"
 
@@ -69,7 +71,7 @@ def open_diff(
 class Archive:
     """The plain archive that a layer was made of, to be read at any offset; close it."""
 
-    def __init__(self, layer: Layer, path: str, tar: SeekableTar, opened: ExitStack) -> None:
+    def __init__(self, layer: Layer, path: str, tar: "SeekableTar", opened: ExitStack) -> None:
         self._layer, self._path, self._tar, self._opened = layer, path, tar, opened
 
     @property
@@ -89,6 +91,8 @@ class Archive:
 
 def open_archive(shop: Workshop, reference: str) -> Archive | None:
     """See Layers.archive."""
+    from drivers.archive.seekable import SeekableTar
+
     layer = lookup.layer(shop.fresh().layers, reference)
     tar_split = shop.open_tar_split(layer)
     if tar_split is None:

@@ -7,11 +7,15 @@ of the archive, files.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 NO_XATTRS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+
+_UNCLEAN: Final = re.compile(rb"(?:^|/)\.{0,2}(?:/|\Z)")
+"""A component that is empty or one or two dots."""
 
 REGULAR: Final = b"0"
 HARD_LINK: Final = b"1"
@@ -51,5 +55,8 @@ def cleaned(name: bytes) -> bytes:
 
     As Go's path.Clean: "." for an empty name, one slash at the front of an absolute one.
     """
+    relative = name.removeprefix(b"./").removesuffix(b"/")
+    if relative and not _UNCLEAN.search(relative):
+        return relative
     clean = posixpath.normpath(name)
     return clean[1:] if clean.startswith(b"//") else clean

@@ -19,6 +19,8 @@ from drivers.errors import ArchiveError
 
 _READ: Final = 1 << 20
 _TOGETHER: Final = 256 << 10
+_ALONE: Final = 32 << 10
+"""A piece of this size is not worth a copy."""
 CRC_OF_NOTHING: Final = 0
 """Recorded for links and directories whose header has a size although no payload follows."""
 
@@ -35,12 +37,16 @@ def reassemble(
     waiting: list[bytes] = []
     length = 0
     for piece in _pieces(tar_split, open_file):
-        waiting.append(piece)
-        length += len(piece)
-        if length >= _TOGETHER:
+        alone = len(piece) >= _ALONE
+        if not alone:
+            waiting.append(piece)
+            length += len(piece)
+        if waiting and (alone or length >= _TOGETHER):
             yield b"".join(waiting)
             waiting.clear()
             length = 0
+        if alone:
+            yield piece
     if waiting:
         yield b"".join(waiting)
 

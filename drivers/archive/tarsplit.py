@@ -11,7 +11,6 @@ belongs there. What is written is byte for byte what the Go tools of 1.43 write.
 from __future__ import annotations
 
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -28,6 +27,12 @@ _SEGMENT: Final = 2
 _SPECIAL: Final = re.compile(rb'[\x00-\x1f"\\<>&]|\xe2\x80[\xa8\xa9]')
 _SHORT_ESCAPES: Final = {b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b'"': b'\\"', b"\\": b"\\\\"}
 _SPACE: Final = " \t\r\n"
+_DECODER: Final = json.JSONDecoder()
+_USUAL: Final = re.compile(
+    rb'\{"type":(?:2,"payload":"([0-9A-Za-z+/=]*)"'
+    rb'|1,"name":"([ !#-\[\]-~]+)",(?:"size":(\d{1,18}),)?"payload":(?:null|"([0-9A-Za-z+/=]*)"))'
+    rb',"position":\d{1,18}\}'
+)
 
 
 class Segment(NamedTuple):
@@ -101,11 +106,12 @@ def read(chunks: Iterator[bytes]) -> Iterator[Segment | File]:
     Raises ArchiveError.
     """
     names = _Names()
-    for value in _values(chunks):
-        entry = _entry(value)
-        if isinstance(entry, File):
-            names.add(entry.name)
-        yield entry
+    for line in _lines(chunks):
+        usual = _USUAL.fullmatch(line)
+        for entry in [_usual(usual)] if usual else map(_entry, _decoded(line)):
+            if isinstance(entry, File):
+                names.add(entry.name)
+            yield entry
 
 
 class _Names:
@@ -115,8 +121,11 @@ class _Names:
         self._seen: set[bytes] = set()
 
     def add(self, name: bytes) -> None:
-        path = cleaned(name)
-        key = path if len(path) <= _LONG_NAME else hashlib.sha256(path).digest()
+        key = cleaned(name)
+        if len(key) > _LONG_NAME:
+            from hashlib import sha256  # loads OpenSSL, which few archives need
+
+            key = sha256(key).digest()
         if key in self._seen:
             raise ArchiveError("duplicates of file paths not supported", entry=name)
         self._seen.add(key)
@@ -138,26 +147,36 @@ def _escape(match: re.Match[bytes]) -> bytes:
     return _SHORT_ESCAPES.get(special) or b"\\u%04x" % ord(special.decode())
 
 
-def _values(chunks: Iterator[bytes]) -> Iterator[Any]:
-    """One JSON value after the other; the whole file is never in memory."""
-    decoder = json.JSONDecoder()
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines, without their ends; the whole file is never in memory."""
     rest = b""
     for chunk in chunks:
-        rest += chunk
-        whole, newline, rest = rest.rpartition(b"\n")
-        if newline:
-            yield from _decoded(decoder, whole)
-        elif len(rest) > _LONGEST_VALUE:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from whole
+        if len(rest) > _LONGEST_VALUE:
             raise ArchiveError("the tar-split file has a value that is too large")
-    yield from _decoded(decoder, rest)
+    yield rest
 
 
-def _decoded(decoder: json.JSONDecoder, data: bytes) -> Iterator[Any]:
+def _usual(match: re.Match[bytes]) -> Segment | File:
+    """The entry of a line that is written as the Go tools do and has nothing to unescape."""
+    segment, name, size, checksum = match.groups()
     try:
-        text = data.decode()
+        if name is None:
+            return Segment(binascii.a2b_base64(segment, strict_mode=True))
+        crc = binascii.a2b_base64(checksum or b"", strict_mode=True)
+    except ValueError as error:
+        raise ArchiveError(f"the tar-split file is damaged: {error}") from None
+    return File(name, int(size or 0), int.from_bytes(crc, "big"))
+
+
+def _decoded(line: bytes) -> Iterator[Any]:
+    """The JSON values of a line, with any white space between."""
+    try:
+        text = line.decode()
         at = _skip_space(text, 0)
         while at < len(text):
-            value, at = decoder.raw_decode(text, at)
+            value, at = _DECODER.raw_decode(text, at)
             yield value
             at = _skip_space(text, at)
     except (ValueError, RecursionError) as error:

@@ -8,7 +8,6 @@ times: the kernel would show those files. The Go tools read and write the same n
 
 import errno
 import os
-import subprocess
 from itertools import pairwise
 from typing import Final
 
@@ -59,6 +58,8 @@ def mount_at(program: str, home: str, target: str, overlay: OverlayMount, maps: 
         raise MountFailedError(
             program, target, errno.EINVAL, detail="a path has a comma or a colon"
         )
+    import subprocess
+
     data = ",".join((overlay.program_data(), *_mapping("uid", maps[0]), *_mapping("gid", maps[1])))
     try:
         done = subprocess.run(
