@@ -29,16 +29,12 @@ def arguments(roots: Roots) -> list[str]:
     return ["--graph", str(roots.graph), "--run", str(roots.run), "-s", "overlay", "layers"]
 
 
-def cpu_seconds(command: Sequence[str], rounds: int = 12) -> float:
-    """The least user and system time of *rounds* runs."""
-    best = float("inf")
-    for _ in range(rounds):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        process.run(command)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        best = min(best, spent)
-    return best
+def cpu_seconds(command: Sequence[str]) -> float:
+    """User and system time of one run."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process.run(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.fixture
@@ -52,8 +48,10 @@ def small(go: GoTools) -> GoTools:
 
 def test_listing_takes_less_than_five_bare_interpreters(small: GoTools) -> None:
     process.run(listing(small.roots))  # writes the byte code
-    ours = cpu_seconds(listing(small.roots))
-    bare = cpu_seconds([sys.executable, "-c", "pass"])
+    commands = listing(small.roots), [sys.executable, "-c", "pass"]
+    # In turns, so that a busy moment of the machine meets both; the least is what they need.
+    rounds = [[cpu_seconds(command) for command in commands] for _ in range(16)]
+    ours, bare = (min(times) for times in zip(*rounds, strict=True))
     assert ours < 5 * bare
 
 
