@@ -282,24 +282,27 @@ class Store:
         self.close()
 
 
-def open_store(options: StoreOptions) -> Store:
+def open_store(options: StoreOptions, *, may_be_missing: bool = False) -> Store:
     """Open the store that *options* describe.
 
+    Where there may be none yet, a directory that is missing or empty is a store without anything.
     Read-only, nothing is created and only read locks are taken; otherwise the directories of a
     new store are made. Raises NotAStoreError and WrongDriverError; damaged record files are
     listed as problems of the snapshot, and refused by what would have to rewrite them.
     """
-    _check_root(options)
+    _check_root(options, may_be_missing=may_be_missing)
     store = Store(options, _driver_name(options))
     store.snapshot()
     return store
 
 
-def _check_root(options: StoreOptions) -> None:
+def _check_root(options: StoreOptions, *, may_be_missing: bool) -> None:
     root = options.graph_root
     try:
         names = os.listdir(root)
     except FileNotFoundError:
+        if options.read_only and may_be_missing:
+            return
         if options.read_only:
             raise NotAStoreError(root, "no such directory", remedy=_WHERE) from None
         os.makedirs(root, 0o700, exist_ok=True)
@@ -309,7 +312,7 @@ def _check_root(options: StoreOptions) -> None:
     except PermissionError:
         reason = "permission denied"
         raise NotAStoreError(root, reason, remedy="run it as the store's owner") from None
-    if names or options.read_only:
+    if names or (options.read_only and not may_be_missing):
         marks = {*_MARKS, *_DRIVERS, *(f"{driver}-layers" for driver in _DRIVERS)}
         if marks.isdisjoint(names):
             raise NotAStoreError(root, "no store is in it", remedy=_WHERE)

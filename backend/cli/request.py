@@ -3,6 +3,7 @@
 Used by: every verb. Knows nothing of: what verbs do.
 """
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,15 +60,22 @@ class Request(NamedTuple):
         )
 
     def open_store(self, *, read_only: bool = True) -> "Store":
-        """Open the store. Only one that may be written to is made where there is none."""
+        """Open the store. Only one that may be written to is made where there is none.
+
+        To read one that is not there yet is no error, as with the Go tool; a person is told.
+        """
         from backend.store import open_store
 
         try:
-            return open_store(self.options(read_only=read_only))
+            store = open_store(self.options(read_only=read_only), may_be_missing=True)
         except StorageError as error:
             raise OpeningError(str(error), error.remedy) from error
         except OSError as error:
             raise OpeningError(of_system(error)) from error
+        root = store.options.graph_root
+        if read_only and self.output.err.isatty() and not os.path.isdir(root):
+            self.output.error(f"{root}: no store is there yet", "see storagefs config --origin")
+        return store
 
     def snapshot(self) -> "Snapshot":
         """What the store holds; what cannot be used in it is said on standard error."""

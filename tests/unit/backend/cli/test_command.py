@@ -84,7 +84,7 @@ def filled(storagefs: Command) -> Command:
         (["mount"], 1, "needs MOUNTPOINT|CONTAINER"),
         (["mount", "/x", "-o", "bogus"], 1, "known options"),
         (["umount", "/"], 32, "no storagefs is mounted there"),
-        (["layers"], 1, "error initializing: "),
+        (["--run", "/proc/nowhere", "create-layer"], 1, "error initializing: "),
     ],
 )
 def test_what_cannot_be_done_has_the_exit_code_of_its_kind(
@@ -97,16 +97,40 @@ def test_what_cannot_be_done_has_the_exit_code_of_its_kind(
     assert "Traceback" not in done.stderr
 
 
-def test_a_missing_store_is_an_error_and_stays_missing(storagefs: Command) -> None:
-    for verb in ("layers", "images", "containers", "status"):
-        done = storagefs(verb)
-        assert done.returncode == 1
+def test_a_store_that_is_not_there_is_read_as_an_empty_one_and_stays_away(
+    storagefs: Command,
+) -> None:
+    for words in (["layers"], ["images"], ["containers"], ["storage-layers"], ["mounted", "x"]):
+        done = storagefs(*words)
         assert done.stdout == ""
-        assert done.stderr.startswith(f"error initializing: {storagefs.graph}: ")
-        assert "--graph" in done.stderr
+        assert done.returncode == (words[0] == "mounted")
+    assert storagefs.graph in storagefs("status").stdout
+    assert json.loads(storagefs("exists", "-j", "x").stdout) == {"x": False}
 
     assert not Path(storagefs.graph).exists()
     assert not Path(storagefs.run).exists()
+
+
+def test_an_empty_directory_is_a_store_without_anything(storagefs: Command) -> None:
+    Path(storagefs.graph).mkdir()
+
+    assert storagefs("layers").returncode == 0
+    assert list(Path(storagefs.graph).iterdir()) == []
+
+
+def test_a_directory_with_something_else_in_it_is_no_store(storagefs: Command) -> None:
+    Path(storagefs.graph).mkdir()
+    Path(storagefs.graph, "photos").mkdir()
+
+    for verb in ("layers", "status", "create-layer"):
+        done = storagefs(verb)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error initializing: {storagefs.graph}: ")
+        assert "--graph" in done.stderr
+
+
+def test_a_person_is_told_that_there_is_no_store(storagefs: Command) -> None:
+    assert f"{storagefs.graph}: no store is there yet" in on_terminal(storagefs, "layers")
 
 
 def test_a_mount_of_a_missing_store_makes_none(storagefs: Command, tmp_path: Path) -> None:
