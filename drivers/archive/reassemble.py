@@ -21,6 +21,7 @@ _READ: Final = 1 << 20
 _TOGETHER: Final = 256 << 10
 _ALONE: Final = 32 << 10
 """A piece of this size is not worth a copy."""
+_OTHER: Final = "its content is not what it was"
 CRC_OF_NOTHING: Final = 0
 """Recorded for links and directories whose header has a size although no payload follows."""
 
@@ -57,27 +58,42 @@ def _pieces(tar_split: BinaryIO, open_file: Callable[[bytes], int]) -> Iterator[
         if isinstance(entry, tarsplit.Segment):
             yield entry.payload
         elif entry.size and entry.crc != CRC_OF_NOTHING:
-            yield from _content(entry, open_file)
+            fd = opened(entry, open_file)
+            try:
+                _check_size(entry, fd)
+                if entry.size <= _READ:
+                    yield _read(entry, fd)
+                else:
+                    yield from _pieces_of(entry, fd)
+            finally:
+                os.close(fd)
 
 
-def _content(file: tarsplit.File, open_file: Callable[[bytes], int]) -> Iterator[bytes]:
-    """The bytes of one file, which must be those that the archive had."""
-    fd = opened(file, open_file)
-    try:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise changed(file, "it is no regular file any more")
-        if facts.st_size != file.size:
-            raise changed(file, f"it has {facts.st_size} bytes and should have {file.size}")
-        left, crc = file.size, 0
-        while left and (piece := os.read(fd, min(left, _READ))):
-            left -= len(piece)
-            crc = crc64.go_iso(piece, crc)
-            yield piece
-    finally:
-        os.close(fd)
+def _check_size(file: tarsplit.File, fd: int) -> None:
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode):
+        raise changed(file, "it is no regular file any more")
+    if facts.st_size != file.size:
+        raise changed(file, f"it has {facts.st_size} bytes and should have {file.size}")
+
+
+def _read(file: tarsplit.File, fd: int) -> bytes:
+    """The bytes of a small file, which must be those that the archive had."""
+    data = os.read(fd, file.size)
+    if len(data) != file.size or crc64.go_iso(data) != file.crc:
+        raise changed(file, _OTHER)
+    return data
+
+
+def _pieces_of(file: tarsplit.File, fd: int) -> Iterator[bytes]:
+    """The same of a large file."""
+    left, crc = file.size, 0
+    while left and (piece := os.read(fd, min(left, _READ))):
+        left -= len(piece)
+        crc = crc64.go_iso(piece, crc)
+        yield piece
     if left or crc != file.crc:
-        raise changed(file, "its content is not what it was")
+        raise changed(file, _OTHER)
 
 
 def opened(file: tarsplit.File, open_file: Callable[[bytes], int]) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from drivers.idmap.maps import IDMap
-from drivers.linux import mount, userns
+from drivers.linux import mount
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.mounting import unmount
 
@@ -93,6 +93,8 @@ def _copies(overlay: OverlayMount, shift: Shift) -> Iterator[dict[str, int]]:
     """Give one mapped copy of each home that has lowers."""
     homes = dict.fromkeys(map(shift.home_of, overlay.lowers))
     with contextlib.ExitStack() as opened:
+        from drivers.linux import userns
+
         namespace = userns.with_maps(shift.uid_map, shift.gid_map)
         opened.callback(os.close, namespace)
         copies: dict[str, int] = {}
