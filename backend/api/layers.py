@@ -1,8 +1,8 @@
 """Verbs on layers.
 
 Used by: backend.store (as Store.layers).
-Durable steps and what a crash between them leaves: backend/LOCKING.md. What concerns archives is
-imported by the verbs that need it.
+Durable steps and what a crash between them leaves: backend/LOCKING.md. What only some verbs need
+is imported by them: a command does one thing, and its start is most of what it takes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from backend.api import lookup, staging
+from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
 from backend.api.objects import Objects
-from backend.api.planning import LayerOptions, LayerRequest, check_flags
-from backend.api.removal import remove_layer
 from backend.api.workshop import Workshop, component
 from backend.errors import (
     InvalidValueError,
@@ -36,6 +34,7 @@ from drivers.protocol import Change, NewLayer
 if TYPE_CHECKING:
     from backend.api.diffs import Archive, DiffStream
     from backend.api.owners import Owners
+    from backend.api.planning import LayerOptions
     from drivers.archive.compression import Compression
 
 
@@ -48,6 +47,9 @@ class Layers(Objects[Layer]):
 
     def create(self, *, writable: bool = True, **about: Unpack[LayerOptions]) -> Layer:
         """Make an empty layer."""
+        from backend.api import staging
+        from backend.api.planning import LayerRequest
+
         return staging.create(self._shop, LayerRequest.of(about, writable=writable))
 
     def put(
@@ -70,6 +72,7 @@ class Layers(Objects[Layer]):
         """
         from backend.api import putting
         from backend.api.applying import Hints
+        from backend.api.planning import LayerRequest
 
         hints = Hints(
             original_digest=original_digest,
@@ -100,6 +103,8 @@ class Layers(Objects[Layer]):
 
         A copy of an image's top layer for other IDs may go: the image forgets it first.
         """
+        from backend.api.removal import remove_layer
+
         with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
             layer = self._editable(tx.layers, reference)
             check_unused(tx, layer)
@@ -112,6 +117,8 @@ class Layers(Objects[Layer]):
 
     def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Layer:
         """Replace the flags as a whole."""
+        from backend.api.planning import check_flags
+
         check_flags(flags)
         new = dict(flags)
         return self._change(reference, lambda layer: layer._replace(flags=new))
