@@ -294,7 +294,7 @@ print(made)
 
 
 def test_two_of_us_and_the_go_tool_lose_nothing_in_a_busy_store(go: GoTools, store: Store) -> None:
-    end = time.time() + (8 if go.driver == "overlay" else 3)
+    end = time.time() + 3
     roots = (str(go.roots.graph), str(go.roots.run))
 
     def ours(name: str) -> int:
