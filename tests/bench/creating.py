@@ -16,7 +16,7 @@ from tests.bench.scenes import GO, UNSYNCED, Tool
 from tests.support import process
 
 PROCESSES = 4
-EACH = 20
+EACH = 8
 
 
 def rates(tool: Tool) -> dict[str, float]:

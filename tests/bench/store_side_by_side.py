@@ -61,7 +61,6 @@ class Bench:
     def compare(self, found: Iterable[Scene], tools: Sequence[Tool]) -> None:
         """Play each scene with each tool, in turns, and note what came out."""
         for scene in found:
-            print(f"{scene.name} …", file=sys.stderr, flush=True)
             samples: dict[str, list[Sample]] = {tool.name: [] for tool in tools}
             for number in range(self.rounds + 1):
                 for tool in _turned(tools, number):
@@ -81,6 +80,7 @@ class Bench:
             _ratios(samples, lambda sample: sample.cpu_seconds),
         )
         self.report.rows.append(row)
+        print(line_of(row), file=sys.stderr, flush=True)  # it takes long
         if scene.goal is not None:
             for tool in (OURS, UNSYNCED):
                 what = f"{scene.name}: {tool} / {GO}"
@@ -134,9 +134,9 @@ class Bench:
             self.compare(scenes.of_records(layers), tools)
             for tool in tools:
                 for way, rate in creating.rates(tool).items():
-                    self.report.numbers[f"creates a second at {layers:,}, {tool.name}, {way}"] = (
-                        rate
-                    )
+                    what = f"creates a second at {layers:,}, {tool.name}, {way}"
+                    self.report.numbers[what] = rate
+                    print(f"{what}: {rate:.1f}", file=sys.stderr, flush=True)
         self._mounted_tree(tools[TOOLS.index(OURS)].roots)
 
     def _mounted_tree(self, roots: Roots) -> None:
@@ -201,15 +201,20 @@ def rate_goals(numbers: dict[str, float]) -> list[Goal]:
     ]
 
 
+def line_of(row: Row) -> str:
+    """One line of the table."""
+    line = "".join(f"{row.seconds[tool] * 1000:>18.1f}" for tool in TOOLS)
+    line += "".join(f"{row.ratios[tool]:>18.2f}" for tool in (OURS, UNSYNCED))
+    return f"{row.name:<34}{line}{row.cpu_ratios[OURS]:>18.2f}"
+
+
 def print_report(report: Report) -> None:
     """The report for people."""
     heads = [f"{tool}, ms" for tool in TOOLS]
     heads += [f"{tool}/{GO}" for tool in (OURS, UNSYNCED)] + [f"CPU {OURS}/{GO}"]
     print(f"{'median':<34}" + "".join(f"{head:>18}" for head in heads))
     for row in report.rows:
-        line = "".join(f"{row.seconds[tool] * 1000:>18.1f}" for tool in TOOLS)
-        line += "".join(f"{row.ratios[tool]:>18.2f}" for tool in (OURS, UNSYNCED))
-        print(f"{row.name:<34}{line}{row.cpu_ratios[OURS]:>18.2f}")
+        print(line_of(row))
     print()
     for what, value in report.numbers.items():
         print(f"{what:<66}{value:>10.2f}")
