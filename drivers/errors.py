@@ -19,7 +19,7 @@ Used by: every package. Each class carries facts (attributes) and one smallest r
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
 """
 
-from errno import EPERM
+from errno import EMFILE, ENFILE, ENOMEM, EPERM
 from typing import Final
 
 
@@ -154,6 +154,18 @@ class UnsupportedCompressionError(StorageError):
 
 class IDMapError(StorageError):
     """A map of user or group IDs that cannot be read, or a user without subordinate IDs."""
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether *error* came of what this process or machine has too little of, at any remove.
+
+    It says nothing about the thing that was looked at.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE, ENOMEM):
+            return True
+        error = error.__context__
+    return False
 
 
 def _shown(name: bytes) -> str:

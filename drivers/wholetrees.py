@@ -6,21 +6,21 @@ Nothing is ever mounted, and nothing is special in a tree: the differences are f
 
 import os
 import stat
-from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from drivers.comparing import Comparing
 from drivers.errors import (
     DriverOptionError,
     LayerDirectoryError,
     LayerExistsError,
     UnsafeNameError,
 )
-from drivers.idmap.maps import NO_MAPS, IDMap, MapPair, to_host
+from drivers.idmap.maps import IDMap, MapPair, to_host
 from drivers.ids import LayerID, is_path_component
 from drivers.protocol import (
     ApplyPlace,
-    Change,
     ContentReader,
     Damage,
     MountRequest,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from drivers.naive import TreeDifference
 
 
-class WholeTrees(ABC):
+class WholeTrees(Comparing):
     """A drivers.protocol.Driver but for what a subclass must say.
 
     HOME/``directory_name``/ID is a tree. ``homes`` are all that have some, the own one first.
@@ -158,7 +158,7 @@ class WholeTrees(ABC):
                 raise DriverOptionError(option, reason, remedy="remove the option")
         return self.directory(request.layer)
 
-    def unmount(self, layer: LayerID) -> None:  # noqa: B027 - there is nothing to do
+    def unmount(self, layer: LayerID) -> None:
         """Nothing is mounted."""
 
     def is_mounted(self, path: str) -> bool:  # noqa: ARG002 - the protocol's argument
@@ -168,39 +168,6 @@ class WholeTrees(ABC):
     def diff_directory(self, layer: LayerID) -> str:
         """Return the layer's directory."""
         return self.directory(layer)
-
-    def changes(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> Sequence[Change]:
-        """Compare the two trees."""
-        return self._difference(layer, parent, maps, parent_maps).changes()
-
-    def diff(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> Generator[bytes, None, None]:
-        """The same as an archive."""
-        return self._difference(layer, parent, maps, parent_maps).archive()
-
-    def diff_size(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> int:
-        """The same as a size."""
-        return self._difference(layer, parent, maps, parent_maps).size()
 
     def _difference(
         self, layer: LayerID, parent: LayerID | None, maps: MapPair, parent_maps: MapPair
@@ -249,10 +216,10 @@ class WholeTrees(ABC):
         remedy = "delete the layer and what stands on it, then pull its image again"
         return (Damage(path, "is missing", remedy, mendable=False),)
 
-    def mend(self, layer: LayerID, parent: LayerID | None) -> None:  # noqa: B027 - there is nothing to do
+    def mend(self, layer: LayerID, parent: LayerID | None) -> None:
         """There are no small files."""
 
-    def close(self) -> None:  # noqa: B027 - there is nothing to do
+    def close(self) -> None:
         """Nothing is held open."""
 
     def directory(self, layer: LayerID) -> str:

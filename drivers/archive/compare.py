@@ -27,6 +27,7 @@ from drivers.archive.entry import (
 )
 from drivers.archive.expected import Expected, Item, relative
 from drivers.archive.unpackattributes import stored_attributes
+from drivers.errors import is_shortage
 from drivers.idmap.maps import IDMap, to_container
 from drivers.linux import treewalk, xattr
 from drivers.linux.treewalk import Found
@@ -139,6 +140,8 @@ class _Comparison:
         try:
             how = _content(found, item)
         except OSError as error:
+            if is_shortage(error):
+                raise
             how = f"cannot be read: {error.strerror}"
         if how:
             yield Difference(found.path, Aspect.CONTENT, how)

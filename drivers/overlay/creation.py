@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 
 from drivers.erase import erase_tree
-from drivers.errors import LayerDirectoryError, LayerExistsError, UnsafeNameError
+from drivers.errors import LayerDirectoryError, LayerExistsError, UnsafeNameError, is_shortage
 from drivers.idmap.maps import to_host
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
@@ -110,7 +110,9 @@ def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
     """Rename the layer's *directory*, and the link to it, into *trash*."""
     try:
         short = lowers.parse_short_name(read_small_file(layer, os.path.join(directory, "link")))
-    except (OSError, UnsafeNameError, LayerDirectoryError):
+    except (OSError, UnsafeNameError, LayerDirectoryError) as damage:
+        if is_shortage(damage):
+            raise
         short = ""
     link = os.path.join(os.path.dirname(directory), "l", short)
     if short and os.path.islink(link) and os.readlink(link) == f"../{layer}/diff":

@@ -5,18 +5,18 @@ Opening it costs nothing: what mounts, probes or compares is imported when it is
 """
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from drivers.comparing import Comparing
 from drivers.errors import DriverNotSupportedError
-from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
+from drivers.idmap.maps import IDMap, MapPair
 from drivers.ids import LayerID
 from drivers.overlay.layout import Layout
 from drivers.overlay.options import OverlayOptions, parse_options
 from drivers.protocol import (
     ApplyPlace,
-    Change,
     ContentReader,
     Damage,
     DedupMethod,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from drivers.overlay.views import Views
 
 
-class OverlayDriver:
+class OverlayDriver(Comparing):
     """Layers of one graph root, as differences that the kernel merges."""
 
     name = "overlay"
@@ -217,39 +217,6 @@ class OverlayDriver:
         from drivers.overlay.assembly import own_part
 
         return own_part(self._layout.directory(layer), layer, "diff")
-
-    def changes(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> Sequence[Change]:
-        """Read the layer's own content; where that does not tell all, compare merged views."""
-        return self._difference(layer, parent, maps, parent_maps).changes()
-
-    def diff(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> Generator[bytes, None, None]:
-        """The same as an archive."""
-        return self._difference(layer, parent, maps, parent_maps).archive()
-
-    def diff_size(
-        self,
-        layer: LayerID,
-        parent: LayerID | None,
-        *,
-        maps: MapPair = NO_MAPS,
-        parent_maps: MapPair = NO_MAPS,
-    ) -> int:
-        """The same as a size."""
-        return self._difference(layer, parent, maps, parent_maps).size()
 
     def _difference(
         self, layer: LayerID, parent: LayerID | None, maps: MapPair, parent_maps: MapPair

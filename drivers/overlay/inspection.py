@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from drivers.errors import LayerDirectoryError, UnsafeNameError
+from drivers.errors import LayerDirectoryError, UnsafeNameError, is_shortage
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
@@ -92,7 +92,9 @@ def _wanted_lower(layout: Layout, parent: LayerID | None) -> str | None:
 def _text(layer: LayerID, directory: str, name: str) -> str | None:
     try:
         return read_small_file(layer, os.path.join(directory, name)).rstrip("\n")
-    except (OSError, LayerDirectoryError):
+    except (OSError, LayerDirectoryError) as damage:
+        if is_shortage(damage):
+            raise
         return None
 
 

@@ -127,6 +127,8 @@ def renew(target: str) -> None:
             os.chown(fresh, status.st_uid, status.st_gid)
         os.rename(fresh, target)
     except OSError as refused:
+        with contextlib.suppress(OSError):
+            os.rmdir(fresh)
         if refused.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EROFS):
             raise
 
