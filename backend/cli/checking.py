@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from backend.cli.gofindings import sentence
 from backend.cli.progress import Progress
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
@@ -107,7 +108,7 @@ def _mend(request: Request, store: "Store", plan: Plan) -> int:
 
 def _say_what_is_left(request: Request, plan: Plan) -> int:
     for finding in plan.left:
-        request.output.error(f"{_sentence(finding)}: no step mends it", finding.remedy)
+        request.output.error(f"{sentence(finding)}: no step mends it", finding.remedy)
     return 1 if plan.left else 0
 
 
@@ -144,7 +145,7 @@ def _show(request: Request, report: Report, groups: Groups) -> None:
     else:
         request.output.lines(_text(groups))
         if request.output.terminal:
-            request.output.lines(f"note: {_sentence(note)}" for note in notes)
+            request.output.lines(f"note: {sentence(note)}" for note in notes)
 
 
 def _users(store: "Store") -> Iterator[tuple[str, str, str]]:
@@ -161,13 +162,7 @@ def _text(groups: Groups) -> Iterator[str]:
     for (kind, read_only), member in _MEMBER.items():
         for identifier, findings in groups[member].items():
             yield f"{'read-only ' * read_only}{kind} {identifier}".rstrip() + ":"
-            yield from (f" {_sentence(finding)}" for finding in findings)
-
-
-def _sentence(finding: Finding) -> str:
-    """One finding, as ``layer ID: PATH: reason``."""
-    where = f"{finding.path}: " if finding.path else ""
-    return f"{finding.kind} {finding.id}".rstrip() + f": {where}{finding.reason}"
+            yield from (f" {sentence(finding)}" for finding in findings)
 
 
 def _members(finding: Finding) -> Mapping[str, str]:

@@ -139,3 +139,44 @@ def test_a_layer_without_its_directory_is_found_at_any_depth(storagefs: Storagef
     erase_tree(str(storagefs.roots.graph / "vfs" / "dir" / "top"))
 
     assert "layer top:" in storagefs("check", "--depth", "records").text.splitlines()
+
+
+def test_damage_is_told_in_words_for_which_scripts_look(storagefs: Storagefs) -> None:
+    graph = storagefs.roots.graph
+    for kind, name in (("image", "picture"), ("container", "box"), ("layer", "base")):
+        assert storagefs(f"set-{kind}-data", name, "state", stdin=b"text").code == 0
+    for directory in ("vfs-layers/base", "vfs-images/picture"):
+        (graph / directory / "=c3RhdGU=").unlink(missing_ok=True)
+        (graph / directory / "state").unlink(missing_ok=True)
+    (graph / "vfs-containers" / "box" / "state").write_bytes(b"longer text")
+    (graph / "vfs" / "dir" / "base" / "new file").touch()
+    storagefs("create-layer", "-i", "lonely")
+    storagefs("create-storage-layer", "-i", "stray")
+
+    lines = storagefs("check", "--max", "0").text.splitlines()
+
+    for words in (
+        'layer base: data item "state": layer data item is missing',
+        'image picture: data item "state": image data item is missing',
+        'container box: data item "state": container data item has incorrect size',
+        "layer base: +/new file, layer content modified",
+        "layer lonely: layer not referenced by any images or containers",
+        "layer stray: layer in lower level storage driver not accounted for",
+    ):
+        assert any(line.startswith(f" {words}") for line in lines), (words, lines)
+
+
+def test_what_refers_to_nothing_is_told_in_words_for_which_scripts_look(
+    storagefs: Storagefs,
+) -> None:
+    assert storagefs("delete", "top", "picture").code == 0
+    assert storagefs("create-image", "-i", "other", "base").code == 0
+    assert storagefs("delete", "base").code == 0
+
+    lines = storagefs("check").text.splitlines()
+
+    for words in (
+        "image other: layer base: image layer is missing",
+        "container box: image picture: image missing",
+    ):
+        assert any(line.startswith(f" {words}") for line in lines), (words, lines)
