@@ -30,8 +30,10 @@ class RecordFile(Generic[R]):
 
     def __init__(self, path: str, form: Format[R], *, durable: bool = True) -> None:
         self.path, self.format, self.durable = path, form, durable
-        # Texts of the records last written, so that a rewrite encodes only what changed.
-        self._written: dict[int, tuple[R, str]] = {}
+        # The records last written and, by their identity, their texts: a rewrite encodes only what
+        # changed. What is kept alive shares its identity with nothing else.
+        self._written: Sequence[R] = ()
+        self._texts: dict[int, str] = {}
 
     def signature(self) -> Signature | None:
         """What identifies the present content."""
@@ -58,24 +60,21 @@ class RecordFile(Generic[R]):
 
     def write(self, records: Sequence[R]) -> Signature:
         """Replace the content. Nothing changes if it fails."""
-        texts = {id(record): self._text(record) for record in records}
+        texts = list(map(self._texts.get, map(id, records)))
+        encoded = [
+            self.format.encode_record(record) if text is None else text
+            for record, text in zip(records, texts, strict=True)
+        ]
         os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-        status = atomicfile.replace(
-            self.path, join([text for _, text in texts.values()]), sync=self.durable
-        )
-        self._written = texts
+        status = atomicfile.replace(self.path, join(encoded), sync=self.durable)
+        self._texts = dict(zip(map(id, records), encoded, strict=True))
+        self._written = records
         return _signature(status)
 
     def bad_record_error(self, bad: BadRecord) -> RecordFileError:
         """The reason not to rewrite a file that holds *bad*."""
         who = f"record {bad.place}" + (f" ({bad.id[:12]})" if bad.id else "")
         return RecordFileError(self.path, f"{who}: {bad.reason}", remedy=_REMEDY)
-
-    def _text(self, record: R) -> tuple[R, str]:
-        known = self._written.get(id(record))
-        if known is not None and known[0] is record:
-            return known
-        return record, self.format.encode_record(record)
 
 
 _REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
