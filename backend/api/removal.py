@@ -91,7 +91,7 @@ def sweep(shop: Workshop, tx: WriteTx) -> None:
     others stand on stays until they are gone, so that the sweep of any set of layers succeeds.
     """
     tx.afterwards += [partial(recover_stale, root) for root in shop.trash_roots]
-    half_done = [layer for layer in tx.layers.records if layer.incomplete]
+    half_done = [layer for layer in tx.layers.records if layer.flags and layer.incomplete]
     for layer in sorted(half_done, key=lambda layer: -_depth(tx, layer)):
         if not tx.layers.table.children(layer.id):
             remove_layer(shop, tx, layer)

@@ -219,13 +219,17 @@ class Writer(Generic[R]):
         try:
             for file in self.store.files:
                 if file.path in self._dirty:
-                    file.write([r for r in self.records if self.location(r) == file.path])
+                    file.write(self.at(file.path))
         except BaseException:
             self.store.forget()
             raise
         self._dirty.clear()
         kept = Contents(self.records, self.store.inspect(self.records))
         self.store.adopt(kept, self.held, token)
+
+    def at(self, location: str) -> Sequence[R]:
+        """The records of one file."""
+        return [record for record in self.records if self.location(record) == location]
 
     def key(self, record: R) -> str:
         """What tells records apart."""

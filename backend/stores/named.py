@@ -127,6 +127,10 @@ class NamedWriter(Writer[R]):
         self.put(renamed)
         return renamed
 
+    def at(self, location: str) -> Sequence[R]:
+        """As in Writer."""
+        return [record for record in self.records if record.location == location]
+
     def key(self, record: R) -> str:
         """As in Writer."""
         return record.id
