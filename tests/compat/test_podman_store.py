@@ -175,9 +175,11 @@ def test_what_buildah_and_podman_make_is_in_our_tree(
     go.buildah("copy", "-q", "builder", str(mine), "/etc/motd")
     go.buildah("commit", "-q", "builder", NEXT)
     root = mounted.where / "images" / NEXT / "rootfs"
+    wait.until(root.exists, 5, "the image that buildah made is there")
     assert (root / "etc/motd").read_text() == "changed in the tree\n"
     go.podman_run("--name", "ran", NEXT, "/bin/sh", "-c", "cat /etc/motd >/srv/copy")
     ran = mounted.where / "containers/ran"
+    wait.until(ran.exists, 5, "the container that podman made is there")
     assert (ran / "rootfs/srv/copy").read_text() == "changed in the tree\n"
     go.podman("rm", "ran")
     go.buildah("rm", "builder")
