@@ -164,7 +164,7 @@ def is_shortage(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE, ENOMEM):
             return True
-        error = error.__context__
+        error = error.__cause__
     return False
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
-from backend.api.items import with_item, without_item
+from backend.api.items import with_item, with_unknown_item, without_item
 from backend.api.objects import Objects
 from backend.api.workshop import component
 from backend.errors import BigDataUnknownError, InvalidValueError, ReadOnlyStoreError
 from backend.files import bigdata
 from backend.model import digest as digests
 from backend.model.records import Container, Image
+from drivers.linux.atomicfile import NotFlushedError
 
 R = TypeVar("R", Image, Container)
 
@@ -72,6 +73,9 @@ class Attached(Objects[R]):
     def _with_item(self, record: R, key: str, data: bytes, digest: str | None) -> R:
         return with_item(record, key, data, digest or "")
 
+    def _with_unknown_item(self, record: R, key: str) -> R:
+        return with_unknown_item(record, key)
+
     def _without_item(self, record: R, key: str) -> R:
         return without_item(record, key)
 
@@ -81,6 +85,8 @@ def withdrawn_on_failure(directory: str, keys: Iterable[str]) -> Iterator[None]:
     """Remove the items that were written for a record that did not come to be."""
     try:
         yield
+    except NotFlushedError:  # it did
+        raise
     except BaseException:
         for key in keys:
             bigdata.remove(directory, key)

@@ -24,7 +24,7 @@ from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
 from drivers.archive.compression import Compression
-from drivers.errors import StorageError
+from drivers.errors import StorageError, is_shortage
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
 
@@ -119,6 +119,8 @@ class _Check:
                     digest.update(chunk)
                     size += len(chunk)
         except (StorageError, OSError) as error:
+            if is_shortage(error):
+                raise
             yield self._of_layer(layer, Fault.LAYER_DIGEST, path, str(error), _PULL)
             return
         found = f"sha256:{digest.hexdigest()}"

@@ -15,7 +15,7 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compare import Aspect, Difference, View, compare
 from drivers.archive.expected import Expected, Stacked, of_layer
-from drivers.errors import StorageError
+from drivers.errors import StorageError, is_shortage
 from drivers.protocol import Whiteouts
 
 _FAULTS: Final = {
@@ -45,6 +45,8 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
                 fault = _FAULTS[difference.aspect]
                 yield _finding(shop, layer, fault, path, f"{where} {difference.how}")
     except (StorageError, OSError) as error:
+        if is_shortage(error):
+            raise
         yield _finding(shop, layer, Fault.LAYER_CONTENT, directory, str(error))
     for aspect, count in counts.items():
         if count > _MOST_SHOWN:

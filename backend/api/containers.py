@@ -32,6 +32,7 @@ from backend.stores.transaction import Kind, WriteTx
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
+from drivers.linux.atomicfile import NotFlushedError
 
 _LABELS: Final = ("ProcessLabel", "MountLabel")
 
@@ -198,6 +199,8 @@ class Containers(Attached[Container]):
             try:
                 tx.containers.put(wanted)
                 tx.containers.save()
+            except NotFlushedError:  # it is there
+                raise
             except BaseException:
                 remove_layer(self._shop, tx, layer)
                 raise

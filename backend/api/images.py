@@ -87,14 +87,7 @@ class Images(Attached[Image]):
 
         A signed manifest of docker's first format needs one: it is not that of all its bytes.
         """
-        self._check_key(key)
-        _valid(digest or "")
-
-        def change(image: Image) -> Image:
-            bigdata.write(self._items_directory(image), key, data)
-            return self._with_item(image, key, data, digest)
-
-        return self._change(reference, change)
+        return self._set_item(reference, key, data, _valid(digest or ""))
 
     def by_digest(self, digest: str) -> Sequence[Image]:
         """Images with this digest, or with a manifest of it; none is no error."""

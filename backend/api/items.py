@@ -23,12 +23,16 @@ def with_item(record: R, key: str, data: bytes, digest: str = "") -> R:
     )
 
 
-def without_item(record: R, key: str) -> R:
-    """*record* without the item."""
+def with_unknown_item(record: R, key: str) -> R:
+    """*record* without a word about what is in the item; the Go tools look at the file then."""
     sizes = {name: size for name, size in record.big_data_sizes.items() if name != key}
     found = {name: digest for name, digest in record.big_data_digests.items() if name != key}
     return record._replace(
-        big_data_names=tuple(name for name in record.big_data_names if name != key),
-        big_data_sizes=MappingProxyType(sizes),
-        big_data_digests=MappingProxyType(found),
+        big_data_sizes=MappingProxyType(sizes), big_data_digests=MappingProxyType(found)
     )
+
+
+def without_item(record: R, key: str) -> R:
+    """*record* without the item."""
+    names = tuple(name for name in record.big_data_names if name != key)
+    return with_unknown_item(record, key)._replace(big_data_names=names)

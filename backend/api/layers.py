@@ -249,6 +249,10 @@ class Layers(Objects[Layer]):
         keys = tuple(dict.fromkeys((*record.big_data_names, key)))
         return record._replace(big_data_names=keys)
 
+    def _with_unknown_item(self, record: Layer, key: str) -> Layer:
+        del key
+        return record  # says nothing but the name
+
     def _without_item(self, record: Layer, key: str) -> Layer:
         keys = tuple(known for known in record.big_data_names if known != key)
         return record._replace(big_data_names=keys)

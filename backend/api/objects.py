@@ -92,13 +92,7 @@ class Objects(Generic[R]):
 
     def set_big_data(self, reference: str, key: str, data: bytes) -> R:
         """Make or replace one data item: the file first, then the record."""
-        self._check_key(key)
-
-        def change(record: R) -> R:
-            bigdata.write(self._items_directory(record), key, data)
-            return self._with_item(record, key, data, None)
-
-        return self._change(reference, change)
+        return self._set_item(reference, key, data, None)
 
     def remove_big_data(self, reference: str, key: str) -> R:
         """Remove one data item: the record first, then the file."""
@@ -111,6 +105,22 @@ class Objects(Generic[R]):
             writer.put(changed)
             writer.save()
             bigdata.remove(self._items_directory(record), key)
+            return changed
+
+    def _set_item(self, reference: str, key: str, data: bytes, digest: str | None) -> R:
+        """A digest is out of the record while it may be that of other bytes."""
+        self._check_key(key)
+        with self._shop.writing(self.kind) as tx:
+            writer = self._writer(tx)
+            record = self._editable(writer, reference)
+            changed = self._with_item(record, key, data, digest)
+            if changed != record and key in record.big_data_names:
+                writer.put(self._with_unknown_item(record, key))
+                writer.save()
+            bigdata.write(self._items_directory(record), key, data)
+            if changed != record:
+                writer.put(changed)
+                writer.save()
             return changed
 
     def _rename(self, reference: str, names: Callable[[tuple[str, ...]], Iterable[str]]) -> R:
@@ -163,6 +173,9 @@ class Objects(Generic[R]):
         return f"{base}/{component(f'{self.word} ID', record.id)}"
 
     def _with_item(self, record: R, key: str, data: bytes, digest: str | None) -> R:
+        raise NotImplementedError
+
+    def _with_unknown_item(self, record: R, key: str) -> R:
         raise NotImplementedError
 
     def _without_item(self, record: R, key: str) -> R:

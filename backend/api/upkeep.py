@@ -20,6 +20,7 @@ from backend.files.lockfile import locked
 from backend.model.records import MountPoint
 from backend.stores.transaction import Kind, WriteTx
 from drivers.ids import LayerID
+from drivers.linux import atomicfile
 from drivers.protocol import Dedup, DedupMethod
 from drivers.trash import TrashDirectory
 
@@ -64,27 +65,30 @@ def wipe(shop: Workshop) -> None:
         remove_all(shop, tx)
         images = [image for writer in tx.image_writers for image in writer.records]
         imageremoval.drop(shop, tx, images, list(tx.layers.records))
-        for layer in shop.open_driver().list_layers():
-            take_away(shop, tx, layer)
+        _collect(shop, tx)
 
 
 def collect_garbage(shop: Workshop) -> Sequence[str]:
     """Delete what has no record; return it, as IDs and paths.
 
-    That is: layers that only the driver knows, and directories of images and containers whose
-    names are IDs as stores make them. What is mounted stays mounted.
+    That is: layers that only the driver knows, directories of images and containers whose names
+    are IDs as stores make them, and unfinished files. What is mounted stays mounted.
     """
     with shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
-        found: list[str] = []
-        for layer in shop.open_driver().list_layers():
-            if tx.layers.get(layer) is None:
-                take_away(shop, tx, layer)
-                found.append(layer)
-        trash = TrashDirectory(shop.trash_root)
-        tx.afterwards.append(trash.erase)
-        for path in _orphans(shop, tx):
-            trash.take(path)
-            found.append(path)
+        return _collect(shop, tx)
+
+
+def _collect(shop: Workshop, tx: WriteTx) -> Sequence[str]:
+    found: list[str] = []
+    for layer in shop.open_driver().list_layers():
+        if tx.layers.get(layer) is None:
+            take_away(shop, tx, layer)
+            found.append(layer)
+    trash = TrashDirectory(shop.trash_root)
+    tx.afterwards.append(trash.erase)
+    for path in _orphans(shop, tx):
+        trash.take(path)
+        found.append(path)
     return found
 
 
@@ -112,10 +116,30 @@ def _users(mounted: Iterable[MountPoint]) -> list[str]:
 
 
 def _orphans(shop: Workshop, tx: WriteTx) -> Iterator[str]:
+    """Directories of no object, and what a dead process left of a file that it was writing."""
     images = {image.id for writer in tx.image_writers for image in writer.records}
     containers = {container.id for container in tx.containers.records}
-    for directory, known in ((shop.paths.images, images), (shop.paths.containers, containers)):
-        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else ():
-            path = os.path.join(directory, name)
-            if _MADE_ID.fullmatch(name) and name not in known and os.path.isdir(path):
+    layers = {layer.id for layer in tx.layers.records}
+    for base, known, erasable in (
+        (shop.paths.layers, layers, False),  # the driver says which are nobody's
+        (shop.paths.images, images, True),
+        (shop.paths.containers, containers, True),
+    ):
+        yield from _unfinished(base)
+        for name in _names_in(base):
+            path = os.path.join(base, name)
+            if name in known:
+                yield from _unfinished(path)
+            elif erasable and _MADE_ID.fullmatch(name) and os.path.isdir(path):
                 yield path
+
+
+def _unfinished(directory: str) -> Iterator[str]:
+    """Whoever writes such a file holds one of the locks that the caller has."""
+    for name in _names_in(directory):
+        if name.startswith(atomicfile.PREFIX):
+            yield os.path.join(directory, name)
+
+
+def _names_in(directory: str) -> list[str]:
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []

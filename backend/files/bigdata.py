@@ -28,10 +28,10 @@ def size(directory: str, key: str) -> int:
 
 
 def write(directory: str, key: str, data: bytes) -> None:
-    """Make or replace the item; it is durable on return."""
+    """Make or replace the item; it is durable on return. Needs the lock of its object's kind."""
     path = path_of(directory, key)
     os.makedirs(directory, 0o700, exist_ok=True)
-    atomicfile.replace(path, data)
+    atomicfile.replace(path, data, locked=True)
 
 
 def remove(directory: str, key: str) -> None:

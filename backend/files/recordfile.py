@@ -66,7 +66,8 @@ class RecordFile(Generic[R]):
             for record, text in zip(records, texts, strict=True)
         ]
         os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-        status = atomicfile.replace(self.path, join(encoded), sync=self.durable)
+        data = join(encoded)
+        status = atomicfile.replace(self.path, data, sync=self.durable, locked=True)
         self._texts = dict(zip(map(id, records), encoded, strict=True))
         self._written = records
         return _signature(status)

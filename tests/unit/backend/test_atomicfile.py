@@ -37,3 +37,17 @@ def test_litter_of_others_stays(tmp_path: Path) -> None:
     (tmp_path / ".tmp-records.json1").touch()
     atomicfile.replace(str(tmp_path / "records.json"), b"new")
     assert sorted(os.listdir(tmp_path)) == [".tmp-records.json1", "records.json"]
+
+
+def test_who_holds_the_lock_takes_over_what_a_dead_writer_left(tmp_path: Path) -> None:
+    path = tmp_path / "records.json"
+    (tmp_path / ".tmp-records.json0").write_bytes(b"half")
+    atomicfile.replace(str(path), b"new", locked=True)
+    assert os.listdir(tmp_path) == ["records.json"]
+    assert path.read_bytes() == b"new"
+
+
+def test_a_directory_of_the_temporary_name_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-records.json0").mkdir()
+    atomicfile.replace(str(tmp_path / "records.json"), b"new", locked=True)
+    assert (tmp_path / "records.json").read_bytes() == b"new"
