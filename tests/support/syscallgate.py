@@ -1,0 +1,222 @@
+"""Lets another process decide what becomes of each system call that a function makes.
+
+Used by: tests.support.crashlives. The kernel asks, by way of a seccomp listener, before it makes a
+call of the table below; so calls of ctypes, of threads and of helper programs count like Python's
+own. The numbers are those of x86-64. Needs root.
+"""
+
+import ctypes
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import traceback
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+PATH0, PATH1, FILE0, OTHER = "path in 0", "path in 1", "descriptor in 0", "other"
+CALLS: Final = {
+    1: ("write", FILE0), 18: ("pwrite", FILE0), 20: ("writev", FILE0), 296: ("pwritev", FILE0),
+    328: ("pwritev2", FILE0), 40: ("sendfile", FILE0), 326: ("copy_file_range", OTHER),
+    257: ("openat", PATH1), 437: ("openat2", PATH1), 2: ("open", PATH0), 85: ("creat", PATH0),
+    258: ("mkdirat", PATH1), 83: ("mkdir", PATH0), 133: ("mknod", PATH0), 259: ("mknodat", PATH1),
+    82: ("rename", PATH0), 264: ("renameat", PATH1), 316: ("renameat2", PATH1),
+    86: ("link", PATH0), 265: ("linkat", PATH1), 88: ("symlink", PATH0), 266: ("symlinkat", OTHER),
+    87: ("unlink", PATH0), 263: ("unlinkat", PATH1), 84: ("rmdir", PATH0),
+    76: ("truncate", PATH0), 77: ("ftruncate", FILE0), 285: ("fallocate", FILE0),
+    74: ("fsync", FILE0), 75: ("fdatasync", FILE0), 306: ("syncfs", FILE0), 162: ("sync", OTHER),
+    90: ("chmod", PATH0), 91: ("fchmod", FILE0), 268: ("fchmodat", PATH1),
+    452: ("fchmodat2", PATH1),
+    92: ("chown", PATH0), 93: ("fchown", FILE0), 94: ("lchown", PATH0), 260: ("fchownat", PATH1),
+    188: ("setxattr", PATH0), 189: ("lsetxattr", PATH0), 190: ("fsetxattr", FILE0),
+    197: ("removexattr", PATH0), 198: ("lremovexattr", PATH0), 199: ("fremovexattr", FILE0),
+    280: ("utimensat", PATH1), 16: ("ioctl", FILE0),
+    165: ("mount", PATH1), 166: ("umount2", PATH0), 428: ("open_tree", PATH1),
+    429: ("move_mount", OTHER), 430: ("fsopen", OTHER), 431: ("fsconfig", OTHER),
+    432: ("fsmount", OTHER), 442: ("mount_setattr", OTHER), 272: ("unshare", OTHER),
+}  # fmt: skip
+"""Number: name and where to read what it works on."""
+
+OPENERS: Final = frozenset(("openat", "openat2", "open", "creat", "open_tree", "fsopen", "fsmount"))
+"""Calls that make a descriptor."""
+
+GROWERS: Final = frozenset(
+    (
+        *("write", "pwrite", "writev", "pwritev", "pwritev2", "sendfile", "copy_file_range"),
+        *("openat", "openat2", "open", "creat", "mkdirat", "mkdir", "mknod", "mknodat"),
+        *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat"),
+        *("fallocate", "fsync", "fdatasync", "syncfs", "setxattr", "lsetxattr", "fsetxattr"),
+        *("mount", "fsopen"),
+    )
+)
+"""Calls that need room; flushes are among them, because some file systems give it late."""
+
+_MAKES: Final = os.O_CREAT | os.O_TRUNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
+_IOCTLS: Final = (0x40049409, 0x4020940D)
+"""FICLONE and FICLONERANGE: the ioctl calls that change a file."""
+
+
+class Call(NamedTuple):
+    """A system call that waits. ``path`` is for people. A reading one changes nothing."""
+
+    name: str
+    path: str
+    reading: bool
+
+
+class Ended(NamedTuple):
+    """How the function ended: its exit code or the signal's negative number, and what it said."""
+
+    code: int
+    said: str
+
+
+KILL: Final = -1
+Decide = Callable[[Call], int]
+"""0: go on. KILL: the process dies instead. A number: the call fails with this errno."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_NOTIFICATION: Final = struct.Struct("<QIIiIQ6Q")
+_RECEIVE, _SEND = 0xC0502100, 0xC0182101
+_SECCOMP, _SET_FILTER, _LISTENER = 317, 1, 8
+
+
+def run(prepare: Callable[[], T], function: Callable[[T], None], decide: Decide) -> Ended:
+    """Run *prepare*, then *function* on its result, in a child process.
+
+    *decide* is asked about the calls of *function*. What it prints to standard error is returned;
+    an exception is a traceback there and exit code 1.
+    """
+    ours, theirs = socket.socketpair()
+    said, says = os.pipe()
+    child = os.fork()  # noqa: TID251 - here is no thread and no lock that a child could keep
+    if child == 0:
+        _live(prepare, function, ours, theirs, says)
+    theirs.close()
+    os.close(says)
+    with ours, open(said, "rb") as words:
+        _, listeners, _, _ = socket.recv_fds(ours, 1, 1)
+        try:
+            for listener in listeners:  # none if the preparation failed
+                _serve(listener, child, decide)
+        finally:
+            for listener in listeners:
+                os.close(listener)
+            status = os.waitpid(child, 0)[1]
+        return Ended(os.waitstatus_to_exitcode(status), words.read().decode("utf-8", "replace"))
+
+
+def _live(
+    prepare: Callable[[], T],
+    function: Callable[[T], None],
+    ours: socket.socket,
+    theirs: socket.socket,
+    says: int,
+) -> None:
+    code = 1
+    try:
+        ours.close()
+        os.dup2(says, 2)
+        prepared = prepare()
+        listener = _filter()
+        socket.send_fds(theirs, [b"x"], [listener])
+        os.close(listener)
+        theirs.close()
+        function(prepared)
+        code = 0
+    except BaseException:  # noqa: BLE001 - the process ends here, whatever it is
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
+
+
+def _filter() -> int:
+    """Let the kernel ask about the calls of the table; return the descriptor that it asks on."""
+    steps = [struct.pack("<HBBI", 0x20, 0, 0, 0)]  # load the number
+    steps += [
+        struct.pack("<HBBI", 0x15, len(CALLS) - place, 0, number)
+        for place, number in enumerate(CALLS)
+    ]
+    steps += [struct.pack("<HBBI", 6, 0, 0, 0x7FFF0000), struct.pack("<HBBI", 6, 0, 0, 0x7FC00000)]
+    code = ctypes.create_string_buffer(b"".join(steps))
+    program = ctypes.create_string_buffer(
+        struct.pack("<HxxxxxxQ", len(steps), ctypes.addressof(code))
+    )
+    listener = int(_libc.syscall(_SECCOMP, _SET_FILTER, _LISTENER, program))
+    if listener < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "seccomp")
+    return listener
+
+
+def _serve(listener: int, child: int, decide: Decide) -> None:
+    """Answer until the last process under the filter is gone."""
+    waiting = select.poll()
+    waiting.register(listener, select.POLLIN)
+    while True:
+        ((_, events),) = waiting.poll()
+        if not events & select.POLLIN:
+            return
+        buffer = bytearray(_NOTIFICATION.size)
+        try:
+            fcntl.ioctl(listener, _RECEIVE, buffer)
+        except (FileNotFoundError, InterruptedError):  # who asked died meanwhile
+            continue
+        asked, pid, _, number, _, _, *words = _NOTIFICATION.unpack(buffer)
+        call = _call(pid, number, words)
+        verdict = 0 if call is None else decide(call)
+        if verdict == KILL:
+            os.kill(child, signal.SIGKILL)
+            return
+        answer = struct.pack("<QqiI", asked, 0, -verdict, 0 if verdict else 1)
+        try:
+            fcntl.ioctl(listener, _SEND, answer)
+        except FileNotFoundError:
+            continue
+
+
+def _call(pid: int, number: int, words: list[int]) -> Call | None:
+    """What is asked about; None if it touches no file."""
+    name, where = CALLS[number]
+    if where == FILE0:
+        try:
+            path = os.readlink(f"/proc/{pid}/fd/{words[0] & 0xFFFFFFFF}")
+        except OSError:
+            return None
+        if not path.startswith("/") or path.startswith(("/dev/", "/proc/")):
+            return None
+        if name == "ioctl" and words[1] not in _IOCTLS:
+            return None
+        return Call(name, path, reading=False)
+    path = ""
+    if where in (PATH0, PATH1):
+        path = _text(pid, words[0 if where == PATH0 else 1])
+    reading = not _makes(name, words, pid)
+    return None if path.startswith("/proc/") else Call(name, path, reading)
+
+
+def _makes(name: str, words: list[int], pid: int) -> bool:
+    if name == "openat":
+        return bool(words[2] & _MAKES)
+    if name == "open":
+        return bool(words[1] & _MAKES)
+    if name == "openat2":
+        return bool(struct.unpack("<Q", _memory(pid, words[2], 8))[0] & _MAKES)
+    return name not in ("open_tree", "fsopen", "fsconfig")
+
+
+def _text(pid: int, address: int) -> str:
+    if address == 0:  # utimensat of a descriptor
+        return ""
+    page = 4096 - address % 4096
+    return _memory(pid, address, page).partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _memory(pid: int, address: int, length: int) -> bytes:
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        memory.seek(address)
+        return memory.read(length)
