@@ -119,6 +119,22 @@ class TwoWriters(RuleBasedStateMachine):
         assert self.hands[ours].put_layer(identifier, parent, archive)
         self.layers[identifier] = Known(parent, set(), archive=archive)
 
+    def empty_layers(self) -> list[str]:
+        """Image layers that nothing stands on and nothing was put in."""
+        below = {known.below for known in self.layers.values()}
+        return [
+            name
+            for name in self.image_layers()
+            if self.layers[name].archive is None and name not in below
+        ]
+
+    @precondition(lambda self: self.empty_layers())
+    @rule(data=st.data(), ours=OURS, archive=ARCHIVES)
+    def apply(self, data: st.DataObject, ours: bool, archive: bytes) -> None:
+        identifier = data.draw(st.sampled_from(self.empty_layers()))
+        assert self.hands[ours].apply(identifier, archive)
+        self.layers[identifier].archive = archive
+
     @rule(data=st.data(), ours=OURS, names=NAMES)
     def create_image(self, data: st.DataObject, ours: bool, names: list[str]) -> None:
         layer = data.draw(st.sampled_from(["", *self.image_layers()]))
