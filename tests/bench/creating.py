@@ -16,25 +16,28 @@ from tests.bench.scenes import GO, UNSYNCED, Tool
 from tests.support import process
 
 PROCESSES = 4
-EACH = 8
+COMMANDS, CALLS = 8, 100
+"""How many of each one process makes. The start of a process counts."""
 
 
 def rates(tool: Tool) -> dict[str, float]:
     """Creates a second: by one command each and, if it is ours, by processes of the library."""
-    found = {"commands": _rate([["sh", "-c", _loop(tool)]] * PROCESSES)}
+    found = {"commands": _rate([["sh", "-c", _loop(tool)]] * PROCESSES, COMMANDS)}
     if tool.name != GO:
         sync = "none" if tool.name == UNSYNCED else "filesystem"
         roots = (os.fspath(tool.roots.graph), os.fspath(tool.roots.run))
-        command = [sys.executable, "-m", "tests.bench.creating", *roots, sync, str(EACH)]
-        found["library"] = _rate([command] * PROCESSES)
+        command = [sys.executable, "-m", "tests.bench.creating", *roots, sync, str(CALLS)]
+        found["library"] = _rate([command] * PROCESSES, CALLS)
     return found
 
 
 def _loop(tool: Tool) -> str:
-    return f"for n in $(seq {EACH}); do {shlex.join(tool.command('create-layer'))} || exit; done"
+    return (
+        f"for n in $(seq {COMMANDS}); do {shlex.join(tool.command('create-layer'))} || exit; done"
+    )
 
 
-def _rate(commands: list[list[str]]) -> float:
+def _rate(commands: list[list[str]], each: int) -> float:
     os.sync()
     started = time.perf_counter()
     children = [
@@ -50,7 +53,7 @@ def _rate(commands: list[list[str]]) -> float:
     codes = [child.wait(600) for child in children]
     if any(codes):
         raise AssertionError(f"exit codes {codes}")
-    return len(commands) * EACH / (time.perf_counter() - started)
+    return len(commands) * each / (time.perf_counter() - started)
 
 
 def _main(graph: str, run: str, sync: str, count: str) -> None:
