@@ -57,9 +57,10 @@ def test_flags_are_those_of_the_verb_and_of_every_verb(roots: Roots) -> None:
 def test_arguments_are_objects_of_the_right_kind(roots: Roots) -> None:
     assert offered(roots, "image", "lo") == ["localhost/demo:1"]
     assert offered(roots, "delete-container", "web", "w") == ["web"]
-    assert offered(roots, "layer", "a1") == [LAYER]
-    assert offered(roots, "diffsize", "-j", "base", "b") == ["base", "b" * 64]
-    assert offered(roots, "diffsize", "base", "base", "b") == []
+    assert offered(roots, "layer", "a1a1a1") == [LAYER]
+    assert offered(roots, "diffsize", "-j", "base", "bas") == ["base"]
+    assert offered(roots, "diffsize", "-j", "base", "bbbbb") == ["b" * 64]
+    assert offered(roots, "diffsize", "base", "base", "bas") == []
     assert set(offered(roots, "get-names", "")) >= {"base", "localhost/demo:1", "web"}
     assert not any("\t" in word for word in offered(roots, "layer", ""))
 
