@@ -330,6 +330,21 @@ def test_garbage_is_what_no_record_owns(store: Store) -> None:
     assert store.check(Depth.FILES).findings == ()
 
 
+def test_garbage_is_what_a_dead_writer_left_unfinished(store: Store) -> None:
+    image = store.images.create(names=["i"], big_data=[("manifest", b"{}", None)])
+    left = (
+        f"{store.paths.layers}/.tmp-layers.json123",
+        f"{store.paths.images}/{image.id}/.tmp-manifest0",
+    )
+    for path in left:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w"):
+            pass
+    assert sorted(store.collect_garbage()) == sorted(left)
+    assert not any(map(os.path.exists, left))
+    assert store.images.big_data("i", "manifest") == b"{}"
+
+
 def test_equal_files_stay_as_they_are_whether_or_not_they_can_share(store: Store) -> None:
     before = store.check(Depth.FILES)
     assert store.dedup(DedupMethod.SHA256) >= 0

@@ -173,8 +173,9 @@ def _damage(store: Store) -> None:
     home = Path(store.options.graph_root, store.paths.driver)
     if store.paths.driver == "overlay":
         (home / "l" / (home / LOW / "link").read_text()).unlink()
-    erase_tree(store.driver.diff_directory(DOOMED_TOP))
-    os.makedirs(store.driver.diff_directory(DOOMED_TOP))
+    content = store.driver.diff_directory(DOOMED_TOP)
+    erase_tree(content)
+    os.makedirs(content)
 
 
 def _repair(store: Store) -> None:
