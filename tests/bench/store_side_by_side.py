@@ -143,16 +143,16 @@ class Bench:
         """What one system call or two on the mount cost beside a Go command."""
         mounted = Mounted(roots, self.work / "tree", self.work / "tree.log", limit=LIFE).start()
         self.stack.callback(mounted.close)
-        place = mounted.where / "images/localhost" / f"{IMAGE}:latest"
-        container = (place if place.exists() else mounted.where / "images" / IMAGE) / "containers/c"
+        place = mounted.where / "images" / IMAGE / "containers/c"
+        container = mounted.where / "containers/c"
         made: list[float] = []
         read: list[float] = []
         for _ in range(max(self.rounds, 5)):
             started = time.perf_counter()
-            container.mkdir()
+            place.mkdir()
             made.append(time.perf_counter() - started)
             started = time.perf_counter()
-            (container / "json").read_bytes()
+            (container / "info.json").read_bytes()
             read.append(time.perf_counter() - started)
             container.rmdir()
         for what, verb, times in (("mkdir", "create-container", made), ("read", "container", read)):
