@@ -72,7 +72,7 @@ def replay(base: Path, history: History, *, states: int) -> Seen:
     """Look at about *states* states, evenly over the writes of the history."""
     seen, promised, writes = Seen(), list[str](), 0
     every = max(1, sum(isinstance(entry, Write) for entry in history.log) // states)
-    disk, copy = base / "disk", base / "copy"
+    disk = base / "disk"
     where = base / "replayed"
     shutil.copy(history.empty, disk)
     with disk.open("r+b", buffering=0) as file:
@@ -83,9 +83,13 @@ def replay(base: Path, history: History, *, states: int) -> Seen:
             os.pwrite(file.fileno(), entry.data, entry.offset)
             writes += 1
             if writes % every == 0:
+                # A file of its own: the loop device of the last one may not be gone yet, and
+                # would be taken again for the same file, with the blocks that it remembers.
+                copy = base / f"after-{writes}"
                 process.run(["cp", "--sparse=always", str(disk), str(copy)])
                 with _mounted(copy, where):
                     _look(where / "graph", base, f"write {writes}", promised, seen)
+                copy.unlink()
     return seen
 
 
