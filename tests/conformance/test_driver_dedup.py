@@ -9,7 +9,7 @@ import pytest
 from drivers.ids import LayerID
 from drivers.protocol import Dedup, DedupMethod, Driver, NewLayer
 from tests.conformance.driver_suite import BASE, CHILD, open_for
-from tests.support import btrfs, capabilities, process
+from tests.support import btrfs, process
 from tests.support.gotools import Roots
 
 pytestmark = pytest.mark.root
@@ -22,8 +22,6 @@ OTHER = bytes(reversed(SAME))
 @pytest.fixture(scope="module")
 def sharing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A place on a file system that shares blocks."""
-    if reason := capabilities.missing("btrfs"):
-        pytest.skip(f"btrfs: {reason}")
     with btrfs.file_system(tmp_path_factory.mktemp("dedup")) as where:
         yield where
 
@@ -55,6 +53,7 @@ def extents(path: Path) -> list[str]:
     return [line.split(":")[2] for line in lines if line.strip()[:1].isdigit() and ".." in line]
 
 
+@pytest.mark.btrfs
 @pytest.mark.parametrize("method", DedupMethod)
 def test_equal_files_share_their_blocks_and_others_do_not(
     driver: Driver, method: DedupMethod
