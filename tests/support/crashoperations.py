@@ -148,7 +148,9 @@ def _delete_image_again(store: Store) -> None:
     store.collect_garbage()
 
 
-def _unmount(store: Store) -> None:
+def _unmount_again(store: Store) -> None:
+    """The next one takes over the directory that was to be the new mount point."""
+    _mount(store)
     with suppress(NotMountedError):
         store.mounts.unmount(BOX)
 
@@ -213,7 +215,7 @@ OPERATIONS: Final = (
     Operation("image data", lambda s: s.images.set_big_data(IMAGE, "more", b"w" * 5000)),
     Operation("container data", lambda s: s.containers.set_big_data(BOX, "d", b"w")),
     Operation("mount", lambda s: s.mounts.mount(BOX), _mount),
-    Operation("unmount", lambda s: s.mounts.unmount(BOX), _unmount,
+    Operation("unmount", lambda s: s.mounts.unmount(BOX), _unmount_again, unseen=True,
               prepare=lambda s: s.mounts.mount(BOX)),
     Operation("import", _import, changing="image 9aa86f68f503"),
     Operation("pull up", lambda s: s.images.add_names("far", ["near"])),
