@@ -19,7 +19,7 @@ Used by: every package. Each class carries facts (attributes) and one smallest r
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
 """
 
-from errno import EMFILE, ENFILE, ENOMEM, EPERM
+from errno import EIO, EMFILE, ENFILE, ENOMEM, EPERM
 from typing import Final
 
 
@@ -161,8 +161,20 @@ def is_shortage(error: BaseException | None) -> bool:
 
     It says nothing about the thing that was looked at.
     """
+    return _came_of(error, (EMFILE, ENFILE, ENOMEM))
+
+
+def is_of_disk(error: BaseException | None) -> bool:
+    """Whether *error* came, at any remove, of a disk that does not give what it has.
+
+    What is there may be whole: nothing should be deleted for it.
+    """
+    return _came_of(error, (EIO,))
+
+
+def _came_of(error: BaseException | None, numbers: tuple[int, ...]) -> bool:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (EMFILE, ENFILE, ENOMEM):
+        if isinstance(error, OSError) and error.errno in numbers:
             return True
         error = error.__cause__
     return False

@@ -24,12 +24,13 @@ from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
 from drivers.archive.compression import Compression
-from drivers.errors import StorageError, is_shortage
+from drivers.errors import StorageError, is_of_disk, is_shortage
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
 
 DAY: Final = 86_400.0
 _PULL: Final = "delete the images on it and pull them again"
+_DISK: Final = "look at the messages of the kernel, and at the disk"
 _NANOSECONDS: Final = 1e9
 
 Tell = Callable[[str], None]
@@ -121,7 +122,8 @@ class _Check:
         except (StorageError, OSError) as error:
             if is_shortage(error):
                 raise
-            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, str(error), _PULL)
+            fault = Fault.UNREADABLE if is_of_disk(error) else Fault.LAYER_DIGEST
+            yield self._of_layer(layer, fault, path, str(error), _remedy(fault))
             return
         found = f"sha256:{digest.hexdigest()}"
         if layer.diff_digest.startswith("sha256:") and found != layer.diff_digest:
@@ -164,9 +166,15 @@ class _Check:
 
     def _item(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
         try:
-            size = os.stat(path).st_size
+            return self._compared(record, key, path)
         except OSError as error:
-            return Fault.DATA_MISSING, f"data item {key!r}: {error.strerror}"
+            if is_shortage(error):
+                raise
+            fault = Fault.UNREADABLE if is_of_disk(error) else Fault.DATA_MISSING
+            return fault, f"data item {key!r}: {error.strerror}"
+
+    def _compared(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
+        size = os.stat(path).st_size
         wanted = record.big_data_sizes.get(key)
         if wanted is not None and size != wanted:
             return Fault.DATA_SIZE, f"data item {key!r} has {size} bytes, not {wanted}"
@@ -195,6 +203,10 @@ class _Check:
                 yield Finding(
                     "layer", mount.id, Fault.MOUNT_COUNT, mount.path, reason, "storagefs repair"
                 )
+
+
+def _remedy(fault: Fault) -> str:
+    return _DISK if fault is Fault.UNREADABLE else _PULL
 
 
 def _needed(snapshot: Snapshot) -> frozenset[str]:

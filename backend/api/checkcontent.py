@@ -15,13 +15,14 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compare import Aspect, Difference, View, compare
 from drivers.archive.expected import Expected, Stacked, of_layer
-from drivers.errors import StorageError, is_shortage
+from drivers.errors import StorageError, is_of_disk, is_shortage
 from drivers.protocol import Whiteouts
 
 _FAULTS: Final = {
     Aspect.CONTENT: Fault.LAYER_CONTENT,
     Aspect.ATTRIBUTES: Fault.LAYER_ATTRIBUTES,
     Aspect.TIME: Fault.DIRECTORY_TIMES,
+    Aspect.UNREADABLE: Fault.UNREADABLE,
 }
 _MOST_SHOWN: Final = 100
 _REMEDY: Final = "delete the images on it and pull them again"
@@ -47,7 +48,8 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
     except (StorageError, OSError) as error:
         if is_shortage(error):
             raise
-        yield _finding(shop, layer, Fault.LAYER_CONTENT, directory, str(error))
+        fault = Fault.UNREADABLE if is_of_disk(error) else Fault.LAYER_CONTENT
+        yield _finding(shop, layer, fault, directory, str(error))
     for aspect, count in counts.items():
         if count > _MOST_SHOWN:
             reason = f"and {count - _MOST_SHOWN} more"

@@ -24,7 +24,10 @@ class Depth(enum.IntEnum):
 
 
 class Fault(enum.Enum):
-    """What is wrong. The values are stable: scripts read them."""
+    """What is wrong. The values are stable: scripts read them.
+
+    UNREADABLE is the disk's fault: what lies there may be whole, and no repair takes it away.
+    """
 
     RECORD = "record"
     DATA_MISSING = "data-missing"
@@ -39,6 +42,7 @@ class Fault(enum.Enum):
     LAYER_UNREFERENCED = "layer-unreferenced"
     LAYER_UNACCOUNTED = "layer-unaccounted"
     MOUNT_COUNT = "mount-count"
+    UNREADABLE = "unreadable"
     UNVERIFIABLE = "unverifiable"
 
 

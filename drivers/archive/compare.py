@@ -27,7 +27,7 @@ from drivers.archive.entry import (
 )
 from drivers.archive.expected import Expected, Item, relative
 from drivers.archive.unpackattributes import stored_attributes
-from drivers.errors import is_shortage
+from drivers.errors import is_of_disk, is_shortage
 from drivers.idmap.maps import IDMap, to_container
 from drivers.linux import treewalk, xattr
 from drivers.linux.treewalk import Found
@@ -58,13 +58,15 @@ _WORDS: Final = {
 class Aspect(enum.Enum):
     """What differs. CONTENT and ATTRIBUTES are damage, a directory's TIME is none.
 
-    A directory's time of change moves whenever something is made or removed in it, as by tools
-    that put mount points there and take them away again.
+    What is UNREADABLE may be whole, on a disk that fails. A directory's time of change moves
+    whenever something is made or removed in it, as by tools that put mount points there and take
+    them away again.
     """
 
     CONTENT = "content"
     ATTRIBUTES = "attributes"
     TIME = "time"
+    UNREADABLE = "unreadable"
 
 
 class Difference(NamedTuple):
@@ -137,14 +139,17 @@ class _Comparison:
         if wanted != stat.S_IFMT(found.status.st_mode):
             yield self._wrong_type(found, wanted)
             return
+        aspect = Aspect.CONTENT
         try:
             how = _content(found, item)
         except OSError as error:
             if is_shortage(error):
                 raise
+            if is_of_disk(error):
+                aspect = Aspect.UNREADABLE
             how = f"cannot be read: {error.strerror}"
         if how:
-            yield Difference(found.path, Aspect.CONTENT, how)
+            yield Difference(found.path, aspect, how)
         yield from self._attributes(found, entry)
 
     def _attributes(self, found: Found, entry: Entry) -> Iterator[Difference]:

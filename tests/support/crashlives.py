@@ -358,8 +358,6 @@ def main(words: Sequence[str]) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", base], check=True)
     lives = Lives(base, driver)
     for place, operation in enumerate(OPERATIONS):
-        if what == "EIO" and operation.name == "repair":
-            continue  # what cannot be read is what it is there to delete
         if not wanted or operation.name in wanted:
             outcome = lives.of(operation, what, int(first) + 7 * place, int(stride))
             print(json.dumps(dataclasses.asdict(outcome)), flush=True)  # noqa: TID251 - no store file
