@@ -41,7 +41,7 @@ def program_for(home: str, configured: str) -> str:
 def note(home: str) -> None:
     """Say for all times that a program wrote layers in *home*."""
     if not _is_noted(home):
-        os.makedirs(home, 0o755, exist_ok=True)
+        os.makedirs(home, 0o700, exist_ok=True)
         atomicfile.replace(os.path.join(home, _NOTE), b"true", mode=0o600)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from drivers.archive.apply import apply
 from drivers.archive.unpack import Unpacker, UnpackOptions
+from drivers.erase import erase_tree
 from drivers.errors import (
     DriverOptionError,
     IDMapError,
@@ -220,7 +221,7 @@ class DriverSuite:
         staged = driver.stage(NewLayer(id=BASE))
         assert stat.S_IMODE(os.stat(driver.home).st_mode) == 0o700
         staged.discard()
-        os.rmdir(driver.home)
+        erase_tree(driver.home)
         driver.create(NewLayer(id=BASE))
         assert stat.S_IMODE(os.stat(driver.home).st_mode) == 0o700
 
