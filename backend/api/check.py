@@ -97,7 +97,7 @@ class _Check:
             yield self._of_layer(layer, fault, damage.path, damage.reason, damage.remedy)
         if not damages and self._depth >= Depth.DIGESTS and (layer.diff_digest or layer.toc_digest):
             yield from self._content(layer)
-        if not self._shop.is_elsewhere(layer) and self._is_unreferenced(layer):
+        if not layer.read_only and self._is_unreferenced(layer):
             reason = "no image and no container needs it"
             yield self._of_layer(layer, Fault.LAYER_UNREFERENCED, "", reason, "storagefs repair")
 
@@ -142,8 +142,7 @@ class _Check:
     def _of_layer(
         self, layer: Layer, fault: Fault, path: str, reason: str, remedy: str = ""
     ) -> Finding:
-        elsewhere = self._shop.is_elsewhere(layer)
-        return Finding("layer", layer.id, fault, path, reason, remedy, read_only=elsewhere)
+        return Finding("layer", layer.id, fault, path, reason, remedy, read_only=layer.read_only)
 
     def _items(self, kind: str, record: Image | Container, directory: str) -> Iterator[Finding]:
         if not is_path_component(record.id):
@@ -161,7 +160,7 @@ class _Check:
                     path,
                     reason,
                     remedy,
-                    read_only=self._shop.is_elsewhere(record),
+                    read_only=record.read_only,
                 )
 
     def _item(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:

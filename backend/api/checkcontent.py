@@ -34,7 +34,7 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
     directory = driver.diff_directory(layer.id)
     reason = _cannot_compare(shop, layers, layer)
     if reason:
-        yield _finding(shop, layer, Fault.UNVERIFIABLE, directory, reason)
+        yield _finding(layer, Fault.UNVERIFIABLE, directory, reason)
         return
     counts: Counter[Aspect] = Counter()
     try:
@@ -44,16 +44,16 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
                 path = os.path.join(directory, os.fsdecode(difference.path))
                 where = "/" + os.fsdecode(difference.path)
                 fault = _FAULTS[difference.aspect]
-                yield _finding(shop, layer, fault, path, f"{where} {difference.how}")
+                yield _finding(layer, fault, path, f"{where} {difference.how}")
     except (StorageError, OSError) as error:
         if is_shortage(error):
             raise
         fault = Fault.UNREADABLE if is_of_disk(error) else Fault.LAYER_CONTENT
-        yield _finding(shop, layer, fault, directory, str(error))
+        yield _finding(layer, fault, directory, str(error))
     for aspect, count in counts.items():
         if count > _MOST_SHOWN:
             reason = f"and {count - _MOST_SHOWN} more"
-            yield _finding(shop, layer, _FAULTS[aspect], directory, reason)
+            yield _finding(layer, _FAULTS[aspect], directory, reason)
 
 
 def _cannot_compare(shop: Workshop, layers: LayerTable, layer: Layer) -> str:
@@ -97,7 +97,6 @@ def _expected(shop: Workshop, layer: Layer) -> Expected:
         return of_layer(tar_split)
 
 
-def _finding(shop: Workshop, layer: Layer, fault: Fault, path: str, reason: str) -> Finding:
+def _finding(layer: Layer, fault: Fault, path: str, reason: str) -> Finding:
     remedy = "" if fault in NOTES else _REMEDY
-    elsewhere = shop.is_elsewhere(layer)
-    return Finding("layer", layer.id, fault, path, reason, remedy, read_only=elsewhere)
+    return Finding("layer", layer.id, fault, path, reason, remedy, read_only=layer.read_only)

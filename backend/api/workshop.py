@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 from backend.errors import DamagedError, InvalidValueError
 from backend.files.paths import TAR_SPLIT, StorePaths
 from backend.model.options import StoreOptions
-from backend.model.records import Container, Image, Layer
+from backend.model.records import Layer
 from backend.model.snapshot import ImageTable, LayerTable, Snapshot
 from backend.stores.base import Writer
 from backend.stores.transaction import Kind, Stores, WriteTx, writing
@@ -90,14 +90,6 @@ class Workshop:
             if error.errno != errno.ELOOP and not isinstance(error, regularfile.NotRegularError):
                 raise
             raise DamagedError(f"layer {layer.id[:12]}", path, "it is no regular file") from None
-
-    def is_elsewhere(self, record: Layer | Image | Container) -> bool:
-        """Whether *record* is of an additional store, whatever this one was opened for."""
-        own = (self.stores.layers, self.stores.images, self.stores.containers)
-        files = {file.path for store in own for file in store.files}
-        if self.stores.graph_images is not None:
-            files |= {file.path for file in self.stores.graph_images.files}
-        return record.location not in files
 
     @property
     def trash_root(self) -> str:
