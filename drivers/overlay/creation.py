@@ -38,7 +38,7 @@ def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> N
             os.rename(content, os.path.join(directory, "diff"))
         else:
             make_content(layout, new, os.path.join(directory, "diff"))
-        os.symlink(f"../{new.id}/diff", os.path.join(home, "l", short))
+        os.symlink(lowers.target_of(new.id), os.path.join(home, "l", short))
         if sync:
             for changed in (directory, os.path.join(home, "l"), home):
                 atomicfile.sync_directory(changed)
@@ -115,6 +115,6 @@ def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
             raise
         short = ""
     link = os.path.join(os.path.dirname(directory), "l", short)
-    if short and os.path.islink(link) and os.readlink(link) == f"../{layer}/diff":
+    if short and os.path.islink(link) and os.readlink(link) == lowers.target_of(layer):
         trash.take(link)
     trash.take(directory)

@@ -8,14 +8,13 @@ file or from the link in ``l/``.
 """
 
 import os
-import stat
 from collections.abc import Iterator
 
 from drivers.errors import LayerDirectoryError, UnsafeNameError, is_shortage
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
-from drivers.overlay.layout import REMEDY, Layout, read_small_file
+from drivers.overlay.layout import REMEDY, Layout, is_directory, read_small_file
 from drivers.protocol import Damage
 
 _MEND = "storagefs repair writes it again"
@@ -29,7 +28,7 @@ def inspect(layout: Layout, layer: LayerID, parent: LayerID | None) -> Iterator[
         yield Damage(path, "is missing", REMEDY, mendable=False)
         return
     diff = os.path.join(directory, "diff")
-    if not _is_directory(diff):
+    if not is_directory(diff):
         yield Damage(diff, "is missing or no directory", REMEDY, mendable=False)
     try:
         short = layout.short_name(layer)
@@ -49,7 +48,7 @@ def mend(layout: Layout, layer: LayerID, parent: LayerID | None) -> None:
         os.makedirs(os.path.dirname(link), 0o755, exist_ok=True)
         if os.path.islink(link):
             os.unlink(link)
-        os.symlink(_target(layer), link)
+        os.symlink(lowers.target_of(layer), link)
         atomicfile.sync_directory(os.path.dirname(link))
     wanted = _wanted_lower(layout, parent)
     if wanted is not None and wanted != _text(layer, directory, "lower"):
@@ -104,17 +103,6 @@ def _link_path(directory: str, short: str) -> str:
 
 def _leads_to(link: str, layer: LayerID) -> bool:
     try:
-        return os.readlink(link) == _target(layer)
+        return os.readlink(link) == lowers.target_of(layer)
     except OSError:
-        return False
-
-
-def _target(layer: LayerID) -> str:
-    return f"../{layer}/diff"
-
-
-def _is_directory(path: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except FileNotFoundError:
         return False

@@ -84,7 +84,7 @@ class Layout:
             return lowers.parse_short_name(read_small_file(layer, path))
         except (FileNotFoundError, UnsafeNameError, LayerDirectoryError) as damage:
             home = os.path.dirname(directory)
-            found = [name for name, target in _links(home) if target == f"../{layer}/diff"]
+            found = [name for name, target in _links(home) if target == lowers.target_of(layer)]
             if len(found) != 1:
                 raise LayerDirectoryError(layer, path, str(damage), remedy=REMEDY) from damage
             if self._repairs and home == self.home:
@@ -168,7 +168,7 @@ class Layout:
                 path = os.path.join(home, "l", short)
                 if self._repairs and home == self.home and not os.path.lexists(path):
                     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-                    os.symlink(f"../{layer}/diff", path)
+                    os.symlink(lowers.target_of(layer), path)
                     atomicfile.sync_directory(os.path.dirname(path))
                     found[short] = Lower(layer, path)
                 else:
@@ -197,7 +197,7 @@ def layers_in(home: str) -> list[LayerID]:
 def older_contents(directory: str) -> list[str]:
     """Return diff1, diff2, … of a layer's directory, up to the first gap."""
     found: list[str] = []
-    while _is_directory(path := os.path.join(directory, f"diff{len(found) + 1}")):
+    while is_directory(path := os.path.join(directory, f"diff{len(found) + 1}")):
         found.append(path)
     return found
 
@@ -212,10 +212,11 @@ def _first(homes: Sequence[str], layer: LayerID) -> str | None:
     if not lowers.is_layer_name(layer):
         return None
     paths = (os.path.join(home, layer) for home in homes)
-    return next((path for path in paths if _is_directory(path)), None)
+    return next((path for path in paths if is_directory(path)), None)
 
 
-def _is_directory(path: str) -> bool:
+def is_directory(path: str) -> bool:
+    """Whether *path* itself, not what a link there leads to, is a directory."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -60,6 +60,11 @@ def parse_target(target: str) -> LayerID:
     return checked_id(parts[1])
 
 
+def target_of(layer: LayerID) -> str:
+    """Return what the ``l/`` link of *layer* holds."""
+    return f"../{layer}/diff"
+
+
 def parse_ids(text: str) -> tuple[LayerID, ...]:
     """Return the layers in a ``lower-layers`` file, uppermost first."""
     return tuple(checked_id(part) for part in text.rstrip("\n").split(":"))
