@@ -6,6 +6,7 @@ Used by: tests/crash, scripts/powercut.
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,9 +64,21 @@ def record(base: Path, sync: str) -> History:
             words = [str(where / "graph"), str(base / "run"), str(served / "mark"), sync]
             process.run([sys.executable, "-m", "tests.support.acknowledged", *words], timeout=100)
     finally:
-        process.run(["umount", str(served)], check=False)
+        _unserve(served)
         disk.wait(20)
     return History(base / "empty", list(recordingdisk.read_log(base / "log")))
+
+
+def _unserve(served: Path) -> None:
+    """Unmount the recording disk, once nobody has the file system on it any more.
+
+    The loop device goes a moment after the last mount of it, and a mount namespace that somebody
+    else made meanwhile has a mount of its own.
+    """
+    until = time.monotonic() + 100
+    while process.run(["umount", str(served)], check=False).returncode != 0:
+        assert time.monotonic() < until, f"{served} is still in use"
+        time.sleep(0.05)
 
 
 def replay(base: Path, history: History, *, states: int) -> Seen:
