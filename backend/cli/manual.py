@@ -1,6 +1,6 @@
 """``storagefs man``: manual pages in roff, made from the table of verbs.
 
-Used by: backend.cli.command. Knows nothing of: what the verbs do.
+Used by: backend.cli.command, backend.cli.installing. Knows nothing of: what the verbs do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from backend.cli.flags import GLOBAL_FLAGS
 from backend.cli.grammar import Flag, Takes, Verb
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
+from backend.version import VERSION
 
 
 def run(request: Request) -> int:
@@ -24,6 +25,16 @@ def run(request: Request) -> int:
             return 0
     remedy = f"see {program} --help"
     raise InvalidValueError("verb", wanted, "there is no such command", remedy=remedy)
+
+
+def pages(program: str, verbs: Sequence[Verb]) -> Iterator[tuple[str, Iterator[str]]]:
+    """Every page of section 1: its name and its lines; an alias leads to the page of its verb."""
+    yield program, _whole(program, verbs)
+    for verb in verbs:
+        page = f"{program}-{verb.name}"
+        yield page, _page(program, verb)
+        for alias in verb.aliases:
+            yield f"{program}-{alias}", iter([f".so man1/{page}.1"])
 
 
 def _whole(program: str, verbs: Sequence[Verb]) -> Iterator[str]:
@@ -67,7 +78,7 @@ def _page(program: str, verb: Verb) -> Iterator[str]:
 
 
 def _title(name: str) -> str:
-    return f'.TH "{_roff(name.upper())}" "1" "" "storagefs" "User Commands"'
+    return f'.TH "{_roff(name.upper())}" "1" "" "storagefs {VERSION}" "User Commands"'
 
 
 def _flags(flags: Sequence[Flag]) -> Iterator[str]:

@@ -43,7 +43,11 @@ _storagefs() {
     done
     _describe -t words storagefs described
 }
-compdef _storagefs storagefs
+if [[ ${funcstack[1]} == _storagefs ]]; then
+    _storagefs "$@"  # loaded from a directory of functions by the first completion
+else
+    compdef _storagefs storagefs
+fi
 """
 
 _FISH: Final = r"""# storagefs completion for fish: storagefs completion fish | source

@@ -6,6 +6,7 @@ Used by: backend.cli.command. Knows nothing of: drivers but what they tell about
 from collections.abc import Sequence
 
 from backend.cli.request import Request
+from backend.version import VERSION
 
 
 def run(request: Request) -> int:
@@ -24,13 +25,7 @@ def run(request: Request) -> int:
 
 def version(request: Request) -> int:
     """Show the version of this program; no store is needed."""
-    from importlib import metadata
-
-    try:
-        number = metadata.version("storagefs")
-    except metadata.PackageNotFoundError:
-        number = "unknown (not installed)"
-    return _show(request, [("Version", number)])
+    return _show(request, [("Version", VERSION)])
 
 
 def _show(request: Request, lines: Sequence[tuple[str, str]]) -> int:

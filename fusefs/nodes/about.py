@@ -5,9 +5,9 @@ Used by: fusefs.nodes.root. Knows nothing of: nodes.
 
 import os
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from backend.version import VERSION
 from drivers.errors import StorageError
 from fusefs.nodes import document
 from fusefs.nodes.context import TreeContext
@@ -18,11 +18,7 @@ _DAMAGE_SHOWN: Final = 100
 
 def version_text() -> bytes:
     """Version of storagefs and of the store format."""
-    try:
-        own = version("storagefs")
-    except PackageNotFoundError:
-        own = "not installed"
-    return f"storagefs {own}\nstore format {_STORE_FORMAT}\n".encode()
+    return f"storagefs {VERSION}\nstore format {_STORE_FORMAT}\n".encode()
 
 
 def config_text(context: TreeContext) -> bytes:

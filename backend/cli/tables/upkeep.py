@@ -126,4 +126,12 @@ VERBS: Final = (
         arguments="[VERB]",
         own=True,
     ),
+    Verb(
+        name="install-help",
+        module="backend.cli.installing",
+        summary="Install the manual pages and the completions of bash, zsh and fish",
+        example="install-help /usr/local",
+        arguments="PREFIX",
+        own=True,
+    ),
 )

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "umount": "tests/mount mounts trees",
     "errors": "it needs a mounted tree",
     "applydiff-using-staging-dir": "it needs a setting: test_staging.py",
+    "install-help": "it writes into the machine: test_installing.py",
     "unshare": "it needs user namespaces: test_unshare.py",
 }
 """Verbs whose example cannot run here, and why."""
