@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import Any
 
 from backend.files.paths import StorePaths
+from backend.files.unsettled import Unsettled
 from backend.model.reach import contradictions
 from backend.model.records import Image, Layer
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem, Snapshot
@@ -44,6 +45,7 @@ def open_stores(
         more_images=tuple(more_images),
         containers=containers.primary(paths, writable=writable, lock_seconds=lock_seconds),
         mounts=mountpoints.primary(paths, writable=writable, lock_seconds=lock_seconds),
+        unsettled=Unsettled(paths.unsettled_layers),
         lock_seconds=lock_seconds,
         graph_images=graph_images,
     )
@@ -60,7 +62,7 @@ class Snapshots:
             (stores.containers,),
             (stores.mounts,),
         )
-        self._every = tuple(chain.from_iterable(self._groups))
+        self._every: tuple[RecordStore[Any], ...] = tuple(chain.from_iterable(self._groups))
         # Guards the rest: what the last snapshot was made of, and the snapshot.
         self._mutex = threading.Lock()
         self._seen: list[Contents[Any]] = []
