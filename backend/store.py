@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # see above; none of these imports this module
     from backend.api.workshop import Workshop
     from backend.model.findings import Depth, Plan, Report, Step
     from backend.model.records import Image
+    from backend.stores.transaction import WriteTx
     from drivers.ids import LayerID
     from drivers.protocol import DedupMethod, Driver
 
@@ -145,7 +146,6 @@ class Store:
 
     @cached_property
     def _shop(self) -> Workshop:
-        from backend.api.removal import sweep
         from backend.api.workshop import Workshop
 
         return Workshop(
@@ -154,7 +154,7 @@ class Store:
             stores=self.stores,
             snapshots=self._snapshots,
             open_driver=lambda: self.driver,
-            sweep=sweep,
+            sweep=_sweep,
         )
 
     def copy(
@@ -349,6 +349,12 @@ def _drivers_with_data(root: str) -> list[str]:
 
 
 _WHERE: Final = "give the graph root with --graph, or set it in storage.conf"
+
+
+def _sweep(shop: Workshop, tx: WriteTx) -> None:
+    from backend.api.removal import sweep
+
+    sweep(shop, tx)
 
 
 def _open_driver(options: StoreOptions, name: str) -> Driver:

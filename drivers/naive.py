@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from drivers.changelist import with_parents
 from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.ids import LayerID
 from drivers.linux import xattr
@@ -107,8 +107,7 @@ def _size_of(root: int, changes: Sequence[Change]) -> int:
     return sum(sizes.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One name in an open directory."""
 
     parent: int
@@ -139,7 +138,7 @@ def _inside(owner: tuple[int, int], maps: MapPair) -> tuple[int, int] | None:
 class _Comparison:
     def __init__(self, old: int | None, new: int, owners: _Owners) -> None:
         self._old, self._new, self._owners = old, new, owners
-        self._found: dict[bytes, Change] = {}
+        self._found: list[Change] = []
         self._only_new: set[bytes] = set()
 
     def directory(self, path: bytes) -> list[bytes]:
@@ -184,16 +183,10 @@ class _Comparison:
         return below
 
     def _list(self, path: bytes, kind: ChangeKind, entry: _Entry) -> None:
-        self._found[path] = Change(b"/" + path, kind, kind_letter(entry.status))
+        self._found.append(Change(b"/" + path, kind, kind_letter(entry.status)))
 
     def sorted_changes(self) -> list[Change]:
-        for path in list(self._found):
-            self._list_parents(path)
-        return sorted(self._found.values(), key=lambda change: change.path)
-
-    def _list_parents(self, path: bytes) -> None:
-        while path := path.rpartition(b"/")[0]:
-            self._found.setdefault(path, Change(b"/" + path, ChangeKind.MODIFY, "d"))
+        return with_parents(self._found, self._found)
 
 
 def _entries_of(directory: int) -> dict[bytes, _Entry]:

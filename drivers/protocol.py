@@ -7,7 +7,6 @@ driver takes none. Paths are str (surrogateescape); names inside layers are byte
 
 import enum
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
@@ -22,8 +21,7 @@ class ChangeKind(enum.IntEnum):
     DELETE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One path that a layer adds, changes or removes.
 
     ``path`` is absolute inside the layer (``b"/etc/motd"``). ``type`` is find(1)'s letter
@@ -36,8 +34,7 @@ class Change:
     type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriverOptions:
+class DriverOptions(NamedTuple):
     """Where a driver works, and how.
 
     ``name`` is "" where the graph root decides. ``options`` are ``NAME.KEY=VALUE`` texts.
@@ -58,8 +55,7 @@ class DriverOptions:
     shifting: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewLayer:
+class NewLayer(NamedTuple):
     """What a driver needs to know to make the directories of a layer."""
 
     id: LayerID
@@ -70,8 +66,7 @@ class NewLayer:
     gid_map: tuple[IDMap, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountRequest:
+class MountRequest(NamedTuple):
     """How to mount a layer at its place in the driver's home.
 
     ``options`` replace the configured mount options when there are any, as in the Go tools.

@@ -1,4 +1,4 @@
-"""Small facts about a file's status that every comparison of layers needs (pure).
+"""Small facts about a file's status that every comparison of layers needs.
 
 Used by: drivers.naive, drivers.overlay.diffing. Knows nothing of: file systems.
 """
@@ -21,6 +21,17 @@ _LETTERS: Final = {
 def kind_letter(status: os.stat_result) -> str:
     """Return find(1)'s letter for the kind of a file."""
     return _LETTERS.get(stat.S_IFMT(status.st_mode), "-")
+
+
+def entry_letter(entry: os.DirEntry[str]) -> str:
+    """Return the same for an entry of a directory, as far as possible without asking for more."""
+    if entry.is_file(follow_symlinks=False):
+        return "f"
+    if entry.is_dir(follow_symlinks=False):
+        return "d"
+    if entry.is_symlink():
+        return "l"
+    return kind_letter(entry.stat(follow_symlinks=False))
 
 
 def same_modification_time(one: os.stat_result, other: os.stat_result) -> bool:

@@ -7,8 +7,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from backend.errors import DamagedError, InvalidValueError
 from backend.files.paths import TAR_SPLIT, StorePaths
@@ -27,8 +26,7 @@ from drivers.protocol import Driver, IDShift
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Workshop(NamedTuple):
     """``open_driver`` gives the one driver of the store, opened at its first use.
 
     ``sweep`` removes what a dead process left half made; it runs in every section that has the

@@ -74,7 +74,9 @@ def apply_diff(request: Request) -> int:
 
 def quoted(text: str) -> str:
     r"""*text* in double quotes as Go writes it: ``\xNN`` for what is no UTF-8."""
-    return f'"{"".join(map(_escaped, text))}"'
+    if not text.isprintable() or '"' in text or "\\" in text:
+        text = "".join(map(_escaped, text))
+    return f'"{text}"'
 
 
 def _escaped(character: str) -> str:

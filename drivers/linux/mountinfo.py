@@ -7,15 +7,13 @@ never.
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 _SPECIAL: Final = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
 
 
-@dataclass(frozen=True, slots=True)
-class MountEntry:
+class MountEntry(NamedTuple):
     """One mount. ``root`` is what of its file system it shows, ``target`` where.
 
     ``options`` are those of this mount, ``super_options`` those of the file system;

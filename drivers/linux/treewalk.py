@@ -32,17 +32,54 @@ class Found(NamedTuple):
     status: os.stat_result
 
 
+class Listing(NamedTuple):
+    """One directory. ``fd``, and what ``entries`` ask of it, is good until the walk goes on.
+
+    ``prefix`` goes before their names: ``b""`` for the root of the walk, ``b"etc/"`` below.
+    """
+
+    fd: int
+    prefix: bytes
+    entries: list[os.DirEntry[str]]
+
+
 class _Level:
-    """A directory that is being read; those far above are closed meanwhile (-1)."""
+    """A directory, and which names in it are still to visit, the last one first.
+
+    None is: all that it has. Those far above the current one are closed meanwhile (-1).
+    """
 
     __slots__ = ("fd", "identity", "names", "prefix")
 
     def __init__(self, fd: int, prefix: bytes) -> None:
         self.fd = fd
         self.prefix = prefix
-        status = os.fstat(fd)
-        self.identity = (status.st_dev, status.st_ino)
-        self.names = sorted(map(os.fsencode, os.listdir(fd)), reverse=True)
+        self.identity = (0, 0)
+        self.names: list[bytes] | None = None
+
+
+def listings(root: int) -> Generator[Listing, None, None]:
+    """Yield the directory *root* and all below it, each before those that it contains.
+
+    Entries come as the file system lists them; as a rule it tells their kinds without a call for
+    each. No more than 64 descriptors are open, however deep it goes.
+    """
+    levels = [_Level(os.open(".", _DIRECTORY, dir_fd=root), b"")]
+    try:
+        while levels:
+            level = levels[-1]
+            if level.names is None:
+                with os.scandir(level.fd) as listed:
+                    entries = list(listed)
+                yield Listing(level.fd, level.prefix, entries)
+                below = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                level.names = [os.fsencode(name) for name in below]
+            elif level.names:
+                _enter(levels, level.names.pop())
+            else:
+                _leave(levels)
+    finally:
+        _close(levels)
 
 
 def _always(_found: Found) -> bool:
@@ -59,6 +96,8 @@ def walk(root: int, enters: Callable[[Found], bool] = _always) -> Generator[Foun
     try:
         while levels:
             level = levels[-1]
+            if level.names is None:
+                level.names = sorted(map(os.fsencode, os.listdir(level.fd)), reverse=True)
             if not level.names:
                 _leave(levels)
                 continue
@@ -70,25 +109,28 @@ def walk(root: int, enters: Callable[[Found], bool] = _always) -> Generator[Foun
             found = Found(level.fd, name, level.prefix + name, status)
             yield found
             if stat.S_ISDIR(status.st_mode) and enters(found):
-                _enter(levels, found)
+                _enter(levels, name)
     finally:
-        for level in levels:
-            if level.fd >= 0:
-                os.close(level.fd)
+        _close(levels)
 
 
-def _enter(levels: list[_Level], found: Found) -> None:
+def _close(levels: list[_Level]) -> None:
+    for level in levels:
+        if level.fd >= 0:
+            os.close(level.fd)
+
+
+def _enter(levels: list[_Level], name: bytes) -> None:
+    above = levels[-1]
     try:
-        fd = os.open(found.name, _DIRECTORY, dir_fd=found.parent)
+        fd = os.open(name, _DIRECTORY, dir_fd=above.fd)
     except GONE:
         return
-    try:
-        levels.append(_Level(fd, found.path + b"/"))
-    except BaseException:
-        os.close(fd)
-        raise
+    levels.append(_Level(fd, above.prefix + name + b"/"))
     if len(levels) > _MOST_OPEN:
         far = levels[-1 - _MOST_OPEN]
+        status = os.fstat(far.fd)
+        far.identity = (status.st_dev, status.st_ino)
         os.close(far.fd)
         far.fd = -1
 

@@ -6,7 +6,6 @@ Paths are checked here: whatever is named was found by the layout and is no link
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from drivers.errors import DriverNotSupportedError, LayerDirectoryError, TooManyLayersError
@@ -61,7 +60,7 @@ class Assembly:
         if request.volatile and "volatile" not in rest and self._probe().volatile():
             rest += ("volatile",)
         overlay = self.writable(request.layer, directory)
-        return replace(overlay, flags=flags, options=rest, label=request.mount_label)
+        return overlay._replace(flags=flags, options=rest, label=request.mount_label)
 
     def writable(self, layer: LayerID, directory: str) -> OverlayMount:
         """Return a mount for making a layer, in whichever home, with the configured options."""

@@ -7,32 +7,23 @@ The rules are those of the Go tools (store-format 9.7), so the listing is the sa
 a removal; an opaque directory that a lower layer has is a removal, with what it holds now listed
 below; a directory that is only there because something in it changed is not listed, unless
 something was added or removed in it. Nothing in a layer is followed, and no lower path is walked
-through anything but directories.
+through anything but directories. Where nothing is below, nothing is asked but the listings.
 """
 
 import os
 import stat
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from drivers.linux.treewalk import GONE, walk
+from drivers.changelist import with_parents
+from drivers.linux.treewalk import GONE, Listing, listings, walk
 from drivers.naive import TreeDifference
 from drivers.protocol import Change, ChangeKind
-from drivers.status import kind_letter, same_modification_time
+from drivers.status import entry_letter, kind_letter, same_modification_time
 
 
 class FullComparisonNeededError(Exception):
     """A directory was renamed by reference (redirect): only the merged views tell the change."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Directory:
-    """A directory of the layer and those it is merged with below, uppermost first."""
-
-    path: bytes
-    upper: bytes
-    lowers: tuple[bytes, ...]
 
 
 class OwnDifference(NamedTuple):
@@ -48,10 +39,13 @@ class OwnDifference(NamedTuple):
 
     def changes(self) -> list[Change]:
         """Return it as a list, sorted by path."""
+        root = self._open()
         try:
-            return changes_of(self.diff, self.lowers, prefix=self.prefix)
+            return changes_of(root, self.lowers, prefix=self.prefix)
         except FullComparisonNeededError:
             return self.full.changes()
+        finally:
+            os.close(root)
 
     def archive(self) -> Generator[bytes, None, None]:
         """Yield it as a tar archive."""
@@ -81,59 +75,52 @@ class OwnDifference(NamedTuple):
         return self.full.open_tree(self.full.layer)
 
 
-def changes_of(diff: str, lowers: Sequence[str], *, prefix: bytes) -> list[Change]:
-    """Return what the content *diff* does to the contents *lowers*, sorted by path.
+def changes_of(root: int, lowers: Sequence[str], *, prefix: bytes) -> list[Change]:
+    """Return what the content *root*, a descriptor, does to the contents *lowers*, by path.
 
     *prefix* is that of overlay's extended attributes.
     """
-    found = _Walk(prefix)
-    waiting = [_Directory(b"", os.fsencode(diff), tuple(map(os.fsencode, lowers)))]
-    while waiting:
-        waiting += found.directory(waiting.pop())
-    return found.sorted_changes()
+    comparison = _Comparison(tuple(map(os.fsencode, lowers)), prefix)
+    for directory in listings(root):
+        comparison.directory(directory)
+    return comparison.sorted_changes()
 
 
-class _Walk:
-    def __init__(self, prefix: bytes) -> None:
+class _Comparison:
+    def __init__(self, lowers: tuple[bytes, ...], prefix: bytes) -> None:
         self._opaque = (prefix + b"opaque").decode()
         self._redirect = (prefix + b"redirect").decode()
-        self._found: dict[bytes, Change] = {}
+        self._is_lowest = not lowers
+        self._lowers = {b"/": lowers}
+        self._found: list[Change] = []
 
-    def directory(self, directory: _Directory) -> list[_Directory]:
-        below = []
-        try:
-            names = os.listdir(directory.upper)
-        except GONE:
-            return []
-        for name in names:
-            inner = self._entry(directory, name)
-            if inner is not None:
-                below.append(inner)
-        return below
+    def directory(self, directory: Listing) -> None:
+        prefix = b"/" + directory.prefix
+        parents = self._lowers.pop(prefix, ())
+        for entry in directory.entries:
+            path = prefix + os.fsencode(entry.name)
+            try:
+                change = self._change(path, directory.fd, entry, parents)
+            except GONE:
+                continue
+            if change is not None:
+                self._found.append(change)
 
-    def _entry(self, directory: _Directory, name: bytes) -> _Directory | None:
-        path, upper = directory.path + b"/" + name, directory.upper + b"/" + name
-        try:
-            now = os.lstat(upper)
-        except GONE:
-            return None
-        before, lowers = self._below(directory.lowers, name)
-        if _is_whiteout(now):
-            kind = ChangeKind.DELETE
-            self._found[path] = Change(path, kind, kind_letter(before) if before else "-")
-            return None
-        if not stat.S_ISDIR(now.st_mode):
-            kind = ChangeKind.ADD if before is None else ChangeKind.MODIFY
-            self._found[path] = Change(path, kind, kind_letter(now))
-            return None
-        opaque = self._is_opaque(upper)
-        if before is not None and opaque:
-            self._found[path] = Change(path, ChangeKind.DELETE, kind_letter(before))
-        elif before is None:
-            self._found[path] = Change(path, ChangeKind.ADD, "d")
-        elif _differs(now, before):
-            self._found[path] = Change(path, ChangeKind.MODIFY, "d")
-        return _Directory(path, upper, lowers)
+    def _change(
+        self, path: bytes, parent: int, entry: os.DirEntry[str], parents: Sequence[bytes]
+    ) -> Change | None:
+        before, lowers = self._below(parents, os.path.basename(path)) if parents else (None, ())
+        letter = entry_letter(entry)
+        if letter == "c" and _is_whiteout(entry.stat(follow_symlinks=False)):
+            return Change(path, ChangeKind.DELETE, kind_letter(before) if before else "-")
+        if letter == "d" and not self._is_lowest:
+            self._lowers[path + b"/"] = lowers
+            opaque = self._is_opaque(os.fsencode(f"/proc/self/fd/{parent}/{entry.name}"))
+            if before is not None:
+                now = entry.stat(follow_symlinks=False)
+                return _merged_directory(path, now, before, opaque=opaque)
+        kind = ChangeKind.ADD if before is None else ChangeKind.MODIFY
+        return Change(path, kind, letter)
 
     def _below(
         self, parents: Sequence[bytes], name: bytes
@@ -169,18 +156,20 @@ class _Walk:
         return os.getxattr(path, self._opaque, follow_symlinks=False) == b"y"
 
     def sorted_changes(self) -> list[Change]:
-        for change in list(self._found.values()):
-            if change.kind is not ChangeKind.MODIFY:
-                self._list_parents(change.path)
-        return sorted(self._found.values(), key=lambda change: change.path)
-
-    def _list_parents(self, path: bytes) -> None:
-        while path := path.rpartition(b"/")[0]:
-            self._found.setdefault(path, Change(path, ChangeKind.MODIFY, "d"))
+        own = [change for change in self._found if change.kind is not ChangeKind.MODIFY]
+        return with_parents(self._found, own)
 
 
 def _is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _merged_directory(
+    path: bytes, now: os.stat_result, before: os.stat_result, *, opaque: bool
+) -> Change | None:
+    if opaque:
+        return Change(path, ChangeKind.DELETE, kind_letter(before))
+    return Change(path, ChangeKind.MODIFY, "d") if _differs(now, before) else None
 
 
 def _differs(now: os.stat_result, before: os.stat_result) -> bool:

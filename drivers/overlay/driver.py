@@ -6,7 +6,6 @@ Opening it costs nothing: what mounts, probes or compares is imported when it is
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.comparing import Comparing
@@ -102,7 +101,7 @@ class OverlayDriver(Comparing):
 
     def create_from_template(self, new: NewLayer, template: LayerID) -> None:
         """Make a layer with nothing of its own on top of *template*, as the Go tools do."""
-        self.create(replace(new, parent=template))
+        self.create(new._replace(parent=template))
 
     def remap(self, layer: LayerID, old: MapPair, new: MapPair) -> None:
         """Copy every file whose owner changes into the layer."""

@@ -16,8 +16,7 @@ strangers wrote into the small files is checked before it becomes part of a path
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from drivers.errors import LayerDirectoryError, UnsafeNameError
 from drivers.ids import LayerID
@@ -28,8 +27,7 @@ _LONGEST_FILE: Final = 1 << 20
 REMEDY: Final = "remove the layer and pull or build its image again"
 
 
-@dataclass(frozen=True, slots=True)
-class Lower:
+class Lower(NamedTuple):
     """One lower layer of a chain. ``path`` names its content the way the Go tools mount it."""
 
     layer: LayerID

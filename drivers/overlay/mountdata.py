@@ -4,8 +4,7 @@ Used by: drivers.overlay.mounting. Knows nothing of: where layers are, whether a
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from drivers.errors import DriverOptionError
 from drivers.linux import mount
@@ -46,8 +45,7 @@ _OURS: Final = frozenset({"lowerdir", "lowerdir+", "datadir+", "upperdir", "work
 _SEPARATORS: Final = frozenset(':,\\"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayMount:
+class OverlayMount(NamedTuple):
     """One overlay mount. Without ``upper`` (and ``work``) it is read-only.
 
     ``lowers`` are paths, uppermost first; ``flags`` MS_*; ``options`` the file system's own.

@@ -7,7 +7,6 @@ two hundred layers, and take any path.
 """
 
 import contextlib
-import dataclasses
 import os
 
 from drivers.linux import mount
@@ -23,8 +22,7 @@ def mount_by_descriptors(target: str, overlay: OverlayMount) -> None:
             opened.callback(os.close, fd)
             return f"/proc/self/fd/{fd}"
 
-        short = dataclasses.replace(
-            overlay,
+        short = overlay._replace(
             lowers=tuple(map(named, overlay.lowers)),
             upper=overlay.upper and named(overlay.upper),
             work=overlay.work and named(overlay.work),

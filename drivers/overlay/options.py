@@ -4,8 +4,7 @@ Used by: drivers.overlay.driver. Knows nothing of: where they were configured.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from drivers.errors import DriverOptionError
 from drivers.settings import boolean
@@ -15,8 +14,7 @@ _IGNORED: Final = ("override_kernel_check", "additionallayerstore")
 _MASKS: Final = {"shared": 0o755, "private": 0o700}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayOptions:
+class OverlayOptions(NamedTuple):
     """What a configuration may ask of overlay.
 
     ``mount_options`` hold for every mount whose caller gives none. ``image_stores`` are other

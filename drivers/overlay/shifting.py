@@ -8,7 +8,6 @@ at once. Content of the layer itself is not mapped: it is stored under the IDs o
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -109,4 +108,4 @@ def _renamed(overlay: OverlayMount, shift: Shift, names: dict[str, str]) -> Over
         home = shift.home_of(lower)
         return lower if home is None else names[home] + lower[len(home) :]
 
-    return dataclasses.replace(overlay, lowers=tuple(map(renamed, overlay.lowers)))
+    return overlay._replace(lowers=tuple(map(renamed, overlay.lowers)))

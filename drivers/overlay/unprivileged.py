@@ -8,7 +8,6 @@ keep them from ending when they are unmounted.
 """
 
 import contextlib
-import dataclasses
 import errno
 import json
 import os
@@ -78,7 +77,7 @@ def _expect(answer: bytes, wanted: bytes) -> None:
 
 
 def _encoded(overlay: OverlayMount, aside: str) -> bytes:
-    return json.JSONEncoder().encode([dataclasses.asdict(overlay), aside]).encode()
+    return json.JSONEncoder().encode([overlay._asdict(), aside]).encode()
 
 
 def _decoded(message: bytes) -> tuple[OverlayMount, str]:
