@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from backend.cli.gofindings import sentence
+from backend.cli.gofindings import left_of, sentence
 from backend.cli.progress import Progress
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
@@ -71,7 +71,7 @@ def repair(request: Request) -> int:
             output.lines(f"{_step(step)}: {step.why}" for step in plan.steps)
         if apply:
             return _mend(request, store, plan)
-    return max(_say_what_is_left(request, plan), 1 if plan.steps else 0)
+        return max(_say_what_is_left(request, store, plan), 1 if plan.steps else 0)
 
 
 def _report(request: Request, store: "Store", depth: Depth) -> Report:
@@ -103,12 +103,15 @@ def _mend(request: Request, store: "Store", plan: Plan) -> int:
     failed = [(step, error) for step, error in done if error]
     for step, error in failed:
         request.output.error(f"{_step(step)}: {error}")
-    return max(_say_what_is_left(request, plan), 1 if failed else 0)
+    return max(_say_what_is_left(request, store, plan), 1 if failed else 0)
 
 
-def _say_what_is_left(request: Request, plan: Plan) -> int:
+def _say_what_is_left(request: Request, store: "Store", plan: Plan) -> int:
+    holders = store.cached().containers.by_layer
     for finding in plan.left:
-        request.output.error(f"{sentence(finding)}: no step mends it", finding.remedy)
+        holder = holders.get(finding.id)
+        text = left_of(finding, holder.id if holder else "")
+        request.output.error(f"{text}: no step mends it", finding.remedy)
     return 1 if plan.left else 0
 
 

@@ -30,6 +30,14 @@ def sentence(finding: Finding) -> str:
     return ": ".join((*parts, finding.reason))
 
 
+def left_of(finding: Finding, container: str) -> str:
+    """One finding that stays; first who needs it: the ID of a *container* whose layer it is, or ""."""
+    if not container:
+        return sentence(finding)
+    held = f"layer {finding.id} used by container {container}: layer is in use by a container"
+    return f"{held}: {sentence(finding)}"
+
+
 def _words(finding: Finding) -> list[str]:
     fault, reason = finding.fault, finding.reason
     if fault in _WORDS:

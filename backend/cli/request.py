@@ -5,6 +5,7 @@ Used by: every verb. Knows nothing of: what verbs do.
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.cli.grammar import CommandLine, Values, Verb
@@ -78,9 +79,15 @@ class Request(NamedTuple):
         return store
 
     def snapshot(self) -> "Snapshot":
-        """What the store holds; what cannot be used in it is said on standard error."""
+        """What the store holds; what cannot be used in it is said on standard error.
+
+        As with the Go tool a list puts right what the next change would, where it may.
+        """
         with self.open_store() as store:
             snapshot = store.snapshot()
+        if snapshot.problems:
+            with suppress(StorageError, OSError), self.open_store(read_only=False) as store:
+                snapshot = store.snapshot()
         for problem in snapshot.problems:
             what = f"{problem.kind} {problem.id}".rstrip()
             self.output.error(f"{what}: {problem.path}: {problem.reason}", problem.remedy)

@@ -12,7 +12,6 @@ from backend import (
     DamagedError,
     InvalidValueError,
     LayerUnknownError,
-    MountedError,
     Store,
     StoreOptions,
 )
@@ -95,13 +94,17 @@ def test_what_stops_half_way_leaves_no_digest_behind(store: Store) -> None:
 
 
 @pytest.mark.overlay
-def test_a_mounted_layer_is_left_alone(store: Store) -> None:
-    store.layers.create(names=["one"])
-    store.mounts.mount("one")
-    with pytest.raises(MountedError):
-        store.layers.apply_diff("one", io.BytesIO(BASE))
-    store.mounts.unmount("one")
-    store.layers.apply_diff("one", io.BytesIO(BASE))
+def test_what_is_applied_to_a_mounted_layer_shows_there(store: Store) -> None:
+    store.layers.put(io.BytesIO(BASE), names=["base"])
+    store.layers.create(names=["one"], parent="base")
+    where = Path(store.mounts.mount("one"))
+    (where / "written").write_text("in the mount\n")
+    try:
+        store.layers.apply_diff("one", io.BytesIO(layer_tar([Entry("more", b"more\n")])))
+        assert (where / "more").read_text() == "more\n"
+        assert (where / "written").read_text() == "in the mount\n"
+    finally:
+        store.mounts.unmount("one")
 
 
 def test_a_layer_comes_compressed_as_it_was_or_as_asked(store: Store) -> None:

@@ -180,3 +180,16 @@ def test_what_refers_to_nothing_is_told_in_words_for_which_scripts_look(
         "container box: image picture: image missing",
     ):
         assert any(line.startswith(f" {words}") for line in lines), (words, lines)
+
+
+def test_what_a_repair_leaves_names_who_holds_it_in_words_for_which_scripts_look(
+    storagefs: Storagefs,
+) -> None:
+    layer = json.loads(storagefs("container", "--json", "box").out)[0]["layer"]
+    assert storagefs("delete", "top", "picture").code == 0
+
+    left = storagefs("check", "--repair").err.decode()
+
+    assert f"layer {layer} used by container box: layer is in use by a container: " in left
+    assert storagefs("check", "--repair", "--force").code == 0
+    assert storagefs("check").code == 0
