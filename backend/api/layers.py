@@ -88,7 +88,7 @@ class Layers(Objects[Layer]):
         """Unpack the tar archive *source* over what a layer has; its digests are replaced.
 
         A stop in between leaves a part of it, and a record without digests. Where the layer is
-        mounted, as scripts have it, new files show up; of replaced ones the kernel may show the old.
+        mounted new files show up; of replaced ones the kernel may show the old content.
         """
         from backend.api import putting
 

@@ -31,7 +31,7 @@ def sentence(finding: Finding) -> str:
 
 
 def left_of(finding: Finding, container: str) -> str:
-    """One finding that stays; first who needs it: the ID of a *container* whose layer it is, or ""."""
+    """One finding that stays, and first the ID of the *container* whose layer it is, or ""."""
     if not container:
         return sentence(finding)
     held = f"layer {finding.id} used by container {container}: layer is in use by a container"
