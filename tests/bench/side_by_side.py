@@ -123,7 +123,7 @@ class Bench:
     def calls(self, subjects: dict[str, Path]) -> dict[str, dict[str, float]]:
         """Seconds of single calls where FUSE answers, and what pyfuse3 alone needs for them."""
         targets = {
-            name: requests.Target(subjects[name] / "srv", subjects[name] / "etc/passwd")
+            name: requests.Target(subjects[name] / "home", subjects[name] / "etc/passwd")
             for name in (PATH, STILL, PEER)
             if name in subjects
         }
