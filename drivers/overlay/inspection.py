@@ -51,7 +51,8 @@ def mend(layout: Layout, layer: LayerID, parent: LayerID | None) -> None:
         os.symlink(lowers.target_of(layer), link)
         atomicfile.sync_directory(os.path.dirname(link))
     wanted = _wanted_lower(layout, parent)
-    if wanted is not None and wanted != _text(layer, directory, "lower"):
+    found = _text(layer, directory, "lower")
+    if wanted is not None and wanted != found and not _is_copy(layout, found, wanted):
         atomicfile.replace(os.path.join(directory, "lower"), wanted.encode(), mode=0o644)
 
 
@@ -73,6 +74,8 @@ def _lower(
         wanted = _wanted_lower(layout, parent)
     except (LayerDirectoryError, UnsafeNameError):
         return  # the parent's damage, and told there
+    if _is_copy(layout, found, wanted):
+        return
     if wanted is None:
         if found:
             yield Damage(path, "names layers, and the record no parent", REMEDY, mendable=False)
@@ -86,6 +89,19 @@ def _wanted_lower(layout: Layout, parent: LayerID | None) -> str | None:
     if parent is None:
         return None
     return lowers.format_lower((layout.short_name(parent), *layout.lower_names(parent)))
+
+
+def _is_copy(layout: Layout, found: str | None, wanted: str | None) -> bool:
+    """Whether it is the ``lower`` of a layer that another one was the template of.
+
+    Such a layer lies on its template, but its record names the parent of both.
+    """
+    first, _, rest = (found or "").partition(":")
+    template = layout.layer_named(first.removeprefix("l/"))
+    if template is None or rest != (wanted or ""):
+        return False
+    directory = layout.find(template)
+    return directory is not None and (_text(template, directory, "lower") or "") == rest
 
 
 def _text(layer: LayerID, directory: str, name: str) -> str | None:

@@ -1,0 +1,69 @@
+"""What the overlay driver says of layers whose small files are as they should be, and mends."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from drivers.ids import LayerID
+from drivers.protocol import Driver, NewLayer
+from tests.conformance.driver_suite import BASE, CHILD, TOP, open_for
+from tests.support.gotools import Roots
+
+COPY = LayerID("e" * 64)
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(params=[None, BASE], ids=["of a base", "of a child"])
+def parent(request: pytest.FixtureRequest) -> LayerID | None:
+    parent: LayerID | None = request.param
+    return parent
+
+
+@pytest.fixture
+def driver(roots: Roots, parent: LayerID | None) -> Driver:
+    """A layer on *parent*, and a copy of it for other owners, as the Go tools make one too."""
+    driver = open_for(roots, "overlay")
+    if parent is not None:
+        driver.create(NewLayer(id=parent, writable=False))
+    driver.create(NewLayer(id=CHILD, parent=parent, writable=False))
+    driver.create_from_template(NewLayer(id=COPY, parent=parent, writable=False), CHILD)
+    driver.create(NewLayer(id=TOP, parent=COPY, writable=True))
+    return driver
+
+
+def lower_of(roots: Roots, layer: LayerID) -> Path:
+    return roots.graph / "overlay" / layer / "lower"
+
+
+def test_a_copy_that_lies_on_its_template_is_sound(driver: Driver, parent: LayerID | None) -> None:
+    assert list(driver.inspect(COPY, parent)) == []
+    assert list(driver.inspect(TOP, COPY)) == []
+
+
+def test_mending_a_copy_leaves_it_on_its_template(
+    driver: Driver, roots: Roots, parent: LayerID | None
+) -> None:
+    before = lower_of(roots, COPY).read_text()
+    link = roots.graph / "overlay/l" / (roots.graph / "overlay" / COPY / "link").read_text()
+    link.unlink()
+    assert [damage.mendable for damage in driver.inspect(COPY, parent)] == [True]
+    driver.mend(COPY, parent)
+    assert os.readlink(link) == f"../{COPY}/diff"
+    assert lower_of(roots, COPY).read_text() == before
+    assert list(driver.inspect(COPY, parent)) == []
+
+
+def test_a_layer_on_something_else_is_damaged(
+    driver: Driver, roots: Roots, parent: LayerID | None
+) -> None:
+    own = lower_of(roots, TOP).read_text()
+    lower_of(roots, CHILD).write_text(own)
+    (damage, *_) = driver.inspect(CHILD, parent)
+    assert damage.path == str(lower_of(roots, CHILD))
+    if parent is None:
+        assert not damage.mendable
+        return
+    driver.mend(CHILD, parent)
+    assert lower_of(roots, CHILD).read_text() != own
