@@ -15,7 +15,8 @@ from backend.api.containerremoval import remove_all
 from backend.api.layers import in_use
 from backend.api.removal import take_away
 from backend.api.workshop import Workshop
-from backend.errors import MountedError
+from backend.codec.bigdataname import file_name
+from backend.errors import InvalidValueError, MountedError
 from backend.files.lockfile import locked
 from backend.model.records import MountPoint
 from backend.stores.transaction import Kind, WriteTx
@@ -116,10 +117,12 @@ def _users(mounted: Iterable[MountPoint]) -> list[str]:
 
 
 def _orphans(shop: Workshop, tx: WriteTx) -> Iterator[str]:
-    """Directories of no object, and what a dead process left of a file that it was writing."""
-    images = {image.id for writer in tx.image_writers for image in writer.records}
-    containers = {container.id for container in tx.containers.records}
-    layers = {layer.id for layer in tx.layers.records}
+    """Directories of no object, files of no data item, what a dead process left unfinished."""
+    images = {
+        image.id: image.big_data_names for writer in tx.image_writers for image in writer.records
+    }
+    containers = {container.id: container.big_data_names for container in tx.containers.records}
+    layers = {layer.id: layer.big_data_names for layer in tx.layers.records}
     for base, known, erasable in (
         (shop.paths.layers, layers, False),  # the driver says which are nobody's
         (shop.paths.images, images, True),
@@ -130,6 +133,7 @@ def _orphans(shop: Workshop, tx: WriteTx) -> Iterator[str]:
             path = os.path.join(base, name)
             if name in known:
                 yield from _unfinished(path)
+                yield from _unnamed(path, known[name])
             elif erasable and _MADE_ID.fullmatch(name) and os.path.isdir(path):
                 yield path
 
@@ -139,6 +143,18 @@ def _unfinished(directory: str) -> Iterator[str]:
     for name in _names_in(directory):
         if name.startswith(atomicfile.PREFIX):
             yield os.path.join(directory, name)
+
+
+def _unnamed(directory: str, keys: Iterable[str]) -> Iterator[str]:
+    """Data items that the record does not know, or not any more."""
+    try:
+        named = set(map(file_name, keys))
+    except InvalidValueError:  # a record of a stranger: whose files these are is not known
+        return
+    for name in _names_in(directory):
+        path = os.path.join(directory, name)
+        if name not in named and not name.startswith(atomicfile.PREFIX) and os.path.isfile(path):
+            yield path
 
 
 def _names_in(directory: str) -> list[str]:

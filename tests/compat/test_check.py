@@ -4,10 +4,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from backend import Store, open_store
+from backend.api.objects import Objects
 from backend.errors import MountedError
 from backend.model.findings import Action, Depth, Fault, Report
 from backend.model.records import Image, Layer
@@ -343,6 +345,24 @@ def test_garbage_is_what_a_dead_writer_left_unfinished(store: Store) -> None:
     assert sorted(store.collect_garbage()) == sorted(left)
     assert not any(map(os.path.exists, left))
     assert store.images.big_data("i", "manifest") == b"{}"
+
+
+def test_garbage_is_what_is_left_of_data_items(store: Store) -> None:
+    kinds: tuple[Objects[Any], ...] = (store.layers, store.images, store.containers)
+    ids = chain(store)[0].id, *(store.snapshot().images.by_id), *(store.snapshot().containers.by_id)
+    directories = store.paths.layers, store.paths.images, store.paths.containers
+    left = []
+    for kind, id_, directory in zip(kinds, ids, directories, strict=True):
+        kind.set_big_data(id_, "Kept", b"kept")
+        left.append(f"{directory}/{id_}/gone")
+        Path(left[-1]).write_bytes(b"x")
+        (Path(directory, id_) / "userdata").mkdir()
+    assert sorted(store.collect_garbage()) == sorted(left)
+    assert not any(map(os.path.exists, left))
+    assert [kind.big_data(id_, "Kept") for kind, id_ in zip(kinds, ids, strict=True)] == [
+        b"kept"
+    ] * 3
+    assert store.check(Depth.FILES).findings == ()
 
 
 def test_equal_files_stay_as_they_are_whether_or_not_they_can_share(store: Store) -> None:
