@@ -118,7 +118,7 @@ def renew(target: str) -> None:
 
     Where there is no room for one, the old one stays.
     """
-    fresh = f"{target}.1"
+    fresh = _fresh(target)
     try:
         status = os.lstat(target)
         with contextlib.suppress(FileExistsError):
@@ -131,6 +131,16 @@ def renew(target: str) -> None:
             os.rmdir(fresh)
         if refused.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EROFS):
             raise
+
+
+def forget_renewal(target: str) -> None:
+    """Remove the new directory that :func:`renew` was about to put there when it was stopped."""
+    with contextlib.suppress(OSError):
+        os.rmdir(_fresh(target))
+
+
+def _fresh(target: str) -> str:
+    return f"{target}.1"
 
 
 def remove_empty(target: str) -> None:

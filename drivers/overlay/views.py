@@ -65,6 +65,7 @@ class Views:
             return target
         overlay = self.assembly.overlay(request, directory)
         _make_mount_point(request.layer, target)
+        mounting.forget_renewal(target)
         if not self._options.skip_mount_home and self._layout.is_own(directory):
             mounting.make_home_private(self._layout.home)
         if overlay.work:
