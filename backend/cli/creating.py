@@ -3,44 +3,34 @@
 Used by: backend.cli.command. Knows nothing of: how they are made.
 """
 
+from typing import TYPE_CHECKING
+
 from backend.cli import kinds
 from backend.cli.inputs import id_maps, metadata_of, source
 from backend.cli.progress import Progress
 from backend.cli.request import Request
 
+if TYPE_CHECKING:
+    from backend.api.planning import LayerOptions
+
 
 def layer(request: Request) -> int:
     """Make an empty layer."""
-    values, maps = request.values, id_maps(request.values)
+    about, writable = _about_layer(request), not request.values.on("readonly")
     with request.open_store(read_only=False) as store:
-        created = store.layers.create(
-            id=values.text("id") or None,
-            parent=_optional(request),
-            names=values.items("name"),
-            writable=not values.on("readonly"),
-            mount_label=values.text("label"),
-            **maps,
-        )
+        created = store.layers.create(writable=writable, **about)
     return _show(request, "layer", created)
 
 
 def filled_layer(request: Request) -> int:
     """Make a layer from an archive; when that fails there is no layer."""
-    values, maps = request.values, id_maps(request.values)
+    about, writable = _about_layer(request), not request.values.on("readonly")
     with (
-        source(values) as file,
+        source(request.values) as file,
         Progress(request.output, "importing layer").reading(file) as archive,
         request.open_store(read_only=False) as store,
     ):
-        created = store.layers.put(
-            archive,
-            id=values.text("id") or None,
-            parent=_optional(request),
-            names=values.items("name"),
-            writable=not values.on("readonly"),
-            mount_label=values.text("label"),
-            **maps,
-        )
+        created = store.layers.put(archive, writable=writable, **about)
     return _show(request, "layer", created)
 
 
@@ -73,6 +63,21 @@ def container(request: Request) -> int:
             **maps,
         )
     return _show(request, "container", created)
+
+
+def _about_layer(request: Request) -> "LayerOptions":
+    """What the flags of both verbs say, understood before the store is opened."""
+    values, maps = request.values, id_maps(request.values)
+    return {
+        "id": values.text("id") or None,
+        "parent": _optional(request),
+        "names": values.items("name"),
+        "mount_label": values.text("label"),
+        "uid_map": maps["uid_map"],
+        "gid_map": maps["gid_map"],
+        "host_uid_mapping": maps["host_uid_mapping"],
+        "host_gid_mapping": maps["host_gid_mapping"],
+    }
 
 
 def _optional(request: Request) -> str | None:
