@@ -20,10 +20,17 @@ _HELPERS: Final = ("mount.storagefs", "mount.fuse.storagefs")
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code. *argv* begins with the program."""
     gc.disable()  # a listing ends before its garbage matters; a mount turns this on again
+    try:
+        return _run(sys.argv if argv is None else argv)
+    finally:
+        gc.freeze()  # else the interpreter looks through everything once more as it ends
+
+
+def _run(argv: Sequence[str]) -> int:
     from backend.cli import command
     from fusefs.verbs import VERBS
 
-    program, *words = sys.argv if argv is None else list(argv)
+    program, *words = argv
     name = os.path.basename(program)
     if name in _HELPERS or _called_by_fuse_helper(words, VERBS):
         from fusefs.mounthelper import HelperUsageError, translate

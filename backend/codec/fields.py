@@ -6,8 +6,6 @@ kind; ``null`` never reaches one, it is the zero value. A writer makes JSON text
 encoding would differ from Go's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple

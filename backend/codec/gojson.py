@@ -8,12 +8,10 @@ escapes are ``\n \r \t \" \\``). Bytes that are no UTF-8 survive a round trip: t
 as surrogates (PEP 383) and written back as they were, where Go would write ``\ufffd``.
 """
 
-from __future__ import annotations
-
 import json
-import math
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 _ESCAPES: Final = {
@@ -24,9 +22,6 @@ _ESCAPES: Final = {
     '"': '\\"',
     "\\": "\\\\",
 }
-_SPECIAL: Final = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
-_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class MalformedError(ValueError):
@@ -68,7 +63,7 @@ def encode_text(value: Any, *, sort: bool = True) -> str:
     """
     kind = type(value)
     if kind is str:
-        return f'"{_SPECIAL.sub(_escape, value)}"'
+        return f'"{_special().sub(_escape, value)}"'
     if kind is tuple or kind is list:
         return f"[{','.join([encode_text(item, sort=sort) for item in value])}]"
     if isinstance(value, Mapping):
@@ -80,7 +75,7 @@ def encode_text(value: Any, *, sort: bool = True) -> str:
 
 def encode_string(text: str) -> str:
     """Return *text* quoted and escaped."""
-    return f'"{_SPECIAL.sub(_escape, text)}"'
+    return f'"{_special().sub(_escape, text)}"'
 
 
 def _scalar(value: Any) -> str:
@@ -93,6 +88,11 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float):
         return _number(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@cache
+def _special() -> re.Pattern[str]:
+    return re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -109,17 +109,21 @@ def _text(data: bytes) -> tuple[str, bool]:
         text = data.decode()
     except UnicodeDecodeError:
         text = data.decode("utf-8", "surrogateescape")
-        if not _SURROGATE_ESCAPE.search(text):
+        if not _has_surrogate_escape(text):
             return text, True
         return data.decode("utf-8", "replace"), False
-    return text, not _SURROGATE_ESCAPE.search(text)
+    return text, not _has_surrogate_escape(text)
+
+
+def _has_surrogate_escape(text: str) -> bool:
+    return "\\u" in text and re.search(r"\\u[dD][89a-fA-F]", text) is not None
 
 
 def _without_surrogates(value: Any) -> Any:
     """Half of a pair in an escape has no UTF-8 form: U+FFFD, as in Go."""
     match value:
         case str():
-            return _LONE_SURROGATE.sub("\ufffd", value)
+            return re.sub("[\ud800-\udfff]", "\ufffd", value)
         case list():
             return [_without_surrogates(item) for item in value]
         case dict():
@@ -134,7 +138,9 @@ def _refuse_constant(name: str) -> None:
 
 def _number(value: float) -> str:
     """Shortest digits; an exponent only below 1e-6 and from 1e21 on, without its leading zero."""
-    if not math.isfinite(value):
+    from math import isfinite
+
+    if not isfinite(value):
         raise TypeError(f"{value} has no JSON form")
     size = abs(value)
     if size != 0 and (size < 1e-6 or size >= 1e21):

@@ -4,31 +4,21 @@ Used by: backend.codec.fields, backend.api (creation times), backend.cli and fus
 to stat). Records keep the text as it was written, zone included; numbers are made here.
 """
 
-from __future__ import annotations
-
 import re
 import time
+from functools import cache
 from typing import Final
 
 ZERO: Final = "0001-01-01T00:00:00Z"
 """What Go writes for a time that was never set."""
 
-_RFC3339: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))",
-    re.ASCII,
-)
-_VALID: Final = re.compile(
-    r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
-    r"(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)",
-    re.ASCII,
-)
 _NANOSECONDS: Final = 1_000_000_000
 _DAYS_TO_EPOCH: Final = 719_468  # from 0000-03-01, where a leap day ends its year
 
 
 def is_valid(text: str) -> bool:
     """Whether Go would read this as a time."""
-    found = _VALID.fullmatch(text)
+    found = _valid().fullmatch(text)
     if found is None:
         return False
     return found[3] <= "28" or int(found[3]) <= _month_length(int(found[1]), int(found[2]))
@@ -49,7 +39,7 @@ def from_nanoseconds(moment: int) -> str:
 
 def to_nanoseconds(text: str) -> int | None:
     """Return nanoseconds since the epoch; None for Go's zero time or a text that is no time."""
-    found = _RFC3339.fullmatch(text)
+    found = _rfc3339().fullmatch(text)
     if found is None or text == ZERO:
         return None
     year, month, day, hour, minute, second = (int(found[n]) for n in range(1, 7))
@@ -58,6 +48,24 @@ def to_nanoseconds(text: str) -> int | None:
         offset = int(found[9]) * 3600 + int(found[10]) * 60
         seconds -= offset if found[8] == "+" else -offset
     return seconds * _NANOSECONDS + int((found[7] or "").ljust(9, "0"))
+
+
+@cache
+def _rfc3339() -> re.Pattern[str]:
+    return re.compile(
+        r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)"
+        r"(?:[.,](\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))",
+        re.ASCII,
+    )
+
+
+@cache
+def _valid() -> re.Pattern[str]:
+    return re.compile(
+        r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+        r"(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)",
+        re.ASCII,
+    )
 
 
 def _month_length(year: int, month: int) -> int:

@@ -8,11 +8,9 @@ import os
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from backend.errors import ConfigError
-
-_VARIABLE: Final = re.compile(r"\$(?:\{([^}]*)\}|(\w+))")
 
 
 class ProcessEnvironment(NamedTuple):
@@ -71,7 +69,9 @@ def process_environment() -> ProcessEnvironment:
 def expand(path: str, environment: ProcessEnvironment) -> str:
     """Fill in ``$UID`` and variables (unknown: empty); resolve symlinks of what exists."""
     path = path.replace("$UID", str(environment.uid))
-    path = _VARIABLE.sub(lambda match: environment.get(match[1] or match[2]), path)
+    path = re.sub(
+        r"\$(?:\{([^}]*)\}|(\w+))", lambda found: environment.get(found[1] or found[2]), path
+    )
     try:
         return os.path.realpath(path, strict=True)
     except OSError:

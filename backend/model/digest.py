@@ -3,18 +3,16 @@
 Used by: backend.stores.images, backend.api. Source of the rule: opencontainers/go-digest.
 """
 
-from __future__ import annotations
-
 import re
+from functools import cache
 from typing import Final
 
 _LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-_DIGEST: Final = re.compile(r"(sha256|sha384|sha512):([0-9a-f]+)")
 
 
 def is_valid(digest: str) -> bool:
     """Whether this is a digest that the Go tools accept."""
-    found = _DIGEST.fullmatch(digest)
+    found = _form().fullmatch(digest)
     return found is not None and len(found[2]) == _LENGTHS[found[1]]
 
 
@@ -23,3 +21,8 @@ def of(data: bytes) -> str:
     import hashlib  # loads OpenSSL, which listing does not need
 
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+@cache
+def _form() -> re.Pattern[str]:
+    return re.compile(r"(sha256|sha384|sha512):([0-9a-f]+)")

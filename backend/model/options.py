@@ -4,8 +4,6 @@ Used by: backend.config (fills it in), backend.store, the registry of drivers.
 Knows nothing of: where a value came from is kept as text only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple

@@ -20,8 +20,6 @@ extra_after           For each of them in turn the known member that it followed
                       that it returns to its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NewType
