@@ -3,8 +3,7 @@
 Used by: backend.stores. Knows nothing of: locks (its callers hold them), rules between records.
 """
 
-from __future__ import annotations
-
+import operator
 import os
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -30,10 +29,11 @@ class RecordFile(Generic[R]):
 
     def __init__(self, path: str, form: Format[R], *, durable: bool = True) -> None:
         self.path, self.format, self.durable = path, form, durable
-        # The records last written and, by their identity, their texts: a rewrite encodes only what
-        # changed. What is kept alive shares its identity with nothing else.
-        self._written: Sequence[R] = ()
-        self._texts: dict[int, str] = {}
+        # Records of the file and their texts, so that a rewrite encodes only what changed; the
+        # texts of a file that was read are still in it.
+        self._records: Sequence[R] = ()
+        self._texts: Sequence[bytes] = ()
+        self._data = b""
 
     def signature(self) -> Signature | None:
         """What identifies the present content."""
@@ -54,23 +54,43 @@ class RecordFile(Generic[R]):
         except regularfile.NotRegularError as exc:
             raise RecordFileError(self.path, exc.what, remedy=_REMEDY) from None
         try:
-            return self.format.decode(data, **derived)
+            decoded = self.format.decode(data, **derived)
         except MalformedError as exc:
             raise RecordFileError(self.path, str(exc), remedy=_REMEDY) from None
+        self._records, self._texts, self._data = decoded.records, (), data
+        return decoded
 
     def write(self, records: Sequence[R]) -> Signature:
         """Replace the content. Nothing changes if it fails."""
-        texts = list(map(self._texts.get, map(id, records)))
-        encoded = [
-            self.format.encode_record(record) if text is None else text
-            for record, text in zip(records, texts, strict=True)
-        ]
+        texts = self._encode(records)
         os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-        data = join(encoded)
-        status = atomicfile.replace(self.path, data, sync=self.durable, locked=True)
-        self._texts = dict(zip(map(id, records), encoded, strict=True))
-        self._written = records
+        status = atomicfile.replace(self.path, join(texts), sync=self.durable, locked=True)
+        self._records, self._texts = records, texts
         return _signature(status)
+
+    def _encode(self, records: Sequence[R]) -> Sequence[bytes]:
+        """Their texts. What is as it was before the first change and after the last is known."""
+        self._cut()
+        old, texts = self._records, self._texts
+        begin = _alike(old, records)
+        end = _alike(old[begin:][::-1], records[begin:][::-1])
+        between = slice(begin, len(old) - end)
+        known = dict(zip(map(id, old[between]), texts[between], strict=True))
+        new = [
+            known.get(id(record)) or self.format.encode_record(record)
+            for record in records[begin : len(records) - end]
+        ]
+        return [*texts[:begin], *new, *texts[between.stop :]]
+
+    def _cut(self) -> None:
+        """Take the texts from the file that was read, where that can be done."""
+        if self._data:
+            from backend.codec.plainrecords import cut  # whoever only reads needs none of it
+
+            self._texts = cut(self._data, self.format.fields) or ()
+            self._data = b""
+            if len(self._texts) != len(self._records):
+                self._texts = self._records = ()
 
     def bad_record_error(self, bad: BadRecord) -> RecordFileError:
         """The reason not to rewrite a file that holds *bad*."""
@@ -83,3 +103,9 @@ _REMEDY = "restore the file from a backup, or mend it by hand while nothing uses
 
 def _signature(status: os.stat_result) -> Signature:
     return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _alike(some: Sequence[object], others: Sequence[object]) -> int:
+    """How many objects from the beginning are the same in both."""
+    same = list(map(operator.is_, some, others))
+    return same.index(False) if False in same else len(same)

@@ -139,10 +139,10 @@ def _bad_flags(text: str, reason: str) -> InvalidValueError:
 
 def _as_stored(record: Record) -> bytes:
     if isinstance(record, Layer):
-        return _surrogates(recordfiles.LAYERS.encode_record(record)) + b"\n"
+        return recordfiles.LAYERS.encode_record(record) + b"\n"
     if isinstance(record, Image):
-        return _surrogates(recordfiles.IMAGES.encode_record(record)) + b"\n"
-    return _surrogates(recordfiles.CONTAINERS.encode_record(record)) + b"\n"
+        return recordfiles.IMAGES.encode_record(record) + b"\n"
+    return recordfiles.CONTAINERS.encode_record(record) + b"\n"
 
 
 def _surrogates(text: str) -> bytes:
