@@ -30,6 +30,8 @@ def is_path_component(identifier: str) -> bool:
 
     Records come from strangers: an ID that fails this test must never become part of a path.
     """
+    if identifier.isascii() and identifier.isalnum():  # nearly all are; thousands may be looked at
+        return len(identifier) <= 255
     return (
         identifier not in ("", ".", "..")
         and "/" not in identifier

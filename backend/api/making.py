@@ -1,4 +1,4 @@
-"""Making a layer: recorded as incomplete, filled, declared complete.
+"""Making a layer: all of it first, then its record.
 
 Used by: backend.api.{staging,putting}, whoever makes a layer for a container or a mapped
 copy. Knows nothing of: archives. Crash table: backend/LOCKING.md.
@@ -17,10 +17,11 @@ from backend.files.flushing import flush_filesystems
 from backend.files.stagedfile import StagedFile
 from backend.model.records import Layer
 from backend.stores.transaction import WriteTx
+from drivers.linux.atomicfile import NotFlushedError
 from drivers.protocol import NewLayer
 
 Fill = Callable[[Layer], Layer]
-"""Makes a recorded layer's directories and files; returns the record with what it learned."""
+"""Makes a layer's directories and files; returns the record to be, with what it learned."""
 
 
 def make_layer(
@@ -65,7 +66,7 @@ def record_layer(
     volatile: bool = False,
     big_data: Iterable[tuple[str, bytes]] = (),
 ) -> Layer:
-    """Record *wanted* as incomplete, let *fill* make it, declare it complete.
+    """Let *fill* make the layer *wanted*, and record it.
 
     Directories and files of that ID without a record are nobody's: they are erased first, so
     that the layer does not take them over. Whatever fails, the layer is removed again.
@@ -74,20 +75,30 @@ def record_layer(
     check_new(tx, wanted.id)
     layer = wanted._replace(
         created=gotime.now(),
-        flags={**wanted.flags, "incomplete": True},
         location=shop.stores.layers.location(writable=writable, volatile=volatile),
     )
-    tx.layers.put(layer)
-    tx.layers.save()
+    shop.stores.unsettled.add((layer.id,))
     try:
         take_away(shop, tx, layer.id)
-        layer = fill(_with_items(shop, layer, big_data))._replace(flags=wanted.flags)
+        layer = fill(_with_items(shop, layer, big_data))
         tx.layers.put(layer)
         tx.layers.save()
-    except BaseException:
-        remove_layer(shop, tx, layer._replace(flags={**layer.flags, "incomplete": True}))
+    except BaseException as failure:
+        _withdraw(shop, tx, layer, failure)
         raise
+    shop.stores.unsettled.clear((layer.id,))
     return layer
+
+
+def _withdraw(shop: Workshop, tx: WriteTx, layer: Layer, failure: BaseException) -> None:
+    is_put = tx.layers.get(layer.id) is not None
+    if is_put and isinstance(failure, NotFlushedError):  # the record is in the file
+        remove_layer(shop, tx, layer)
+        return
+    if is_put:
+        tx.layers.drop(layer.id)
+    take_away(shop, tx, layer.id)
+    shop.stores.unsettled.clear((layer.id,))
 
 
 def make_directories(

@@ -31,7 +31,7 @@ class Copied(NamedTuple):
         return below == self.below and maps_of(layer) == maps_of(self.below)
 
     def fill(self, layer: Layer) -> Layer:
-        """Put it in place as the content of *layer*, which is recorded as incomplete."""
+        """Put it in place as the content of the new *layer*."""
         self.staged.commit()
         return layer
 

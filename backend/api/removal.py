@@ -1,4 +1,4 @@
-"""How a layer goes: flag, rename away, record out, erase outside the locks.
+"""How a layer goes: record out, rename away, erase outside the locks.
 
 Used by: backend.api.{layers,images,containers}, and as the sweep of every write section.
 Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
@@ -23,39 +23,31 @@ def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
 
 
 def remove_layers(shop: Workshop, tx: WriteTx, layers: Sequence[Layer]) -> None:
-    """Delete *layers*, those that stand on others first; their records are saved twice in all."""
+    """Delete *layers*; their records go at once, before anything on disk is touched."""
     if not layers:
         return
     for layer in layers:
         take_down(shop, tx, layer.id)
-    flagged = [layer for layer in layers if not layer.incomplete]
-    for layer in flagged:
-        tx.layers.put(layer._replace(flags={**layer.flags, "incomplete": True}))
-    if flagged:
-        save_freeing(tx.layers, chain.from_iterable(content_of(shop, layer) for layer in layers))
-    emptied: list[Callable[[], None]] = []
-    for layer in sorted(layers, key=lambda layer: -_depth(tx, layer)):
-        emptied += take_away(shop, tx, layer.id)
+    names = [layer.id for layer in layers if is_path_component(layer.id)]
+    shop.stores.unsettled.add(names)
     for layer in layers:
         tx.layers.drop(layer.id)
-    save_freeing(tx.layers, emptied)
+    save_freeing(tx.layers, chain.from_iterable(content_of(shop, layer) for layer in layers))
+    for layer in layers:
+        take_away(shop, tx, layer.id)
+    shop.stores.unsettled.clear(names)
 
 
-def take_away(shop: Workshop, tx: WriteTx, layer: LayerID) -> Sequence[Callable[[], None]]:
-    """Rename all that is on disk of *layer* into the trash; it is erased after the locks.
-
-    Returns what erases it at once.
-    """
+def take_away(shop: Workshop, tx: WriteTx, layer: LayerID) -> None:
+    """Rename all that is on disk of *layer* into the trash; it is erased after the locks."""
     if not is_path_component(layer):
-        return ()
+        return
     driver, trash = shop.open_driver(), TrashDirectory(shop.trash_root)
     driver_trash = TrashDirectory(driver.new_trash_root(layer))
-    emptied = [driver_trash.erase, trash.erase]
-    tx.afterwards += emptied
+    tx.afterwards += [driver_trash.erase, trash.erase]
     driver.remove(layer, driver_trash)
     for path in _files_of(shop, layer):
         trash.take(path)
-    return emptied
 
 
 def take_down(shop: Workshop, tx: WriteTx, layer: LayerID) -> None:
@@ -91,10 +83,21 @@ def sweep(shop: Workshop, tx: WriteTx) -> None:
     others stand on stays until they are gone, so that the sweep of any set of layers succeeds.
     """
     tx.afterwards += [partial(recover_stale, root) for root in shop.trash_roots]
+    _settle(shop, tx)
     half_done = [layer for layer in tx.layers.records if layer.flags and layer.incomplete]
     for layer in sorted(half_done, key=lambda layer: -_depth(tx, layer)):
         if not tx.layers.table.children(layer.id):
             remove_layer(shop, tx, layer)
+
+
+def _settle(shop: Workshop, tx: WriteTx) -> None:
+    """Take away what a dead process had made, or not yet taken away, of layers without a record."""
+    found = shop.stores.unsettled.find()
+    for layer in map(LayerID, found):
+        if tx.layers.get(layer) is None:
+            take_away(shop, tx, layer)
+    if found:
+        shop.stores.unsettled.clear(found)
 
 
 def _depth(tx: WriteTx, layer: Layer) -> int:

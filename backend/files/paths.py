@@ -82,6 +82,11 @@ class StorePaths:
         return self._below(self.run_root, "containers")
 
     @property
+    def unsettled_layers(self) -> str:
+        """Names of layers that are being made or taken away, beside the records that say so."""
+        return os.path.join(self.volatile_layers, "unsettled")
+
+    @property
     def volatile_layers(self) -> str:
         """Directory of volatile-layers.json."""
         return self.run_layers if self.transient else self.layers

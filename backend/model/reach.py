@@ -6,7 +6,6 @@ Used by: backend.stores.whole. Knows nothing of: files; whether directories exis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem
@@ -17,13 +16,13 @@ def contradictions(
     layers: LayerTable, images: ImageTable, containers: ContainerTable
 ) -> Iterator[Problem]:
     """Each thing that is wrong between the records of a store, or with one record's ID."""
-    every: Iterable[tuple[str, Layer | Image | Container]] = chain(
-        (("layer", layer) for layer in layers),
-        (("image", image) for image in images),
-        (("container", container) for container in containers),
+    every: Iterable[tuple[str, Iterable[Layer | Image | Container]]] = (
+        ("layer", layers),
+        ("image", images),
+        ("container", containers),
     )
-    for kind, record in every:
-        if not is_path_component(record.id):
+    for kind, records in every:
+        for record in [each for each in records if not is_path_component(each.id)]:
             reason = f"its ID {record.id!r} cannot be the name of a directory"
             yield Problem(kind, record.id, record.location, reason, _MEND)
     yield from _layers(layers)
@@ -36,11 +35,12 @@ _AGAIN = "delete the images and containers on it and pull the image again"
 
 
 def _layers(layers: LayerTable) -> Iterator[Problem]:
-    for layer in layers:
+    missing = {layer.parent for layer in layers} - layers.by_id.keys() - {None}
+    for layer in [each for each in layers if each.flags or each.parent in missing]:
         if layer.incomplete:
             reason, remedy = "half made or half deleted", "the next change of the store removes it"
             yield Problem("layer", layer.id, layer.location, reason, remedy)
-        if layer.parent and layer.parent not in layers:
+        if layer.parent in missing:
             reason = f"its parent {layer.parent} is not known"
             yield Problem("layer", layer.id, layer.location, reason, _AGAIN)
 

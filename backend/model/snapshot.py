@@ -7,11 +7,9 @@ A snapshot is a value: it never changes. A table is shared between snapshots unt
 kind changes, so its indexes are computed once, at their first use.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -222,10 +220,15 @@ class Snapshot:
         images: ImageTable,
         containers: ContainerTable,
         mounts: Mapping[LayerID, MountPoint],
-        problems: tuple[Problem, ...] = (),
+        find_problems: Callable[[], Iterable[Problem]] = tuple,
     ) -> None:
         self.layers, self.images, self.containers = layers, images, containers
-        self.mounts, self.problems = mounts, problems
+        self.mounts, self._find_problems = mounts, find_problems
+
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """What cannot be used as it is."""
+        return tuple(self._find_problems())
 
     @cached_property
     def _images_on(self) -> Mapping[LayerID, Sequence[ImageID]]:

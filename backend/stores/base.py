@@ -13,6 +13,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from backend.errors import RecordFileError
@@ -24,6 +26,7 @@ from backend.model.snapshot import Problem
 R = TypeVar("R")
 
 _UNLOCKED_ATTEMPTS: Final = 10
+_ID: Final = attrgetter("id")
 
 
 class Contents(Generic[R]):
@@ -42,6 +45,11 @@ class Contents(Generic[R]):
     ) -> None:
         self.records, self.problems = tuple(records), tuple(problems)
         self.damaged, self.unsaved = damaged, frozenset(unsaved)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, R]:
+        """Each by its ID, in their order."""
+        return dict(zip(map(_ID, self.records), self.records, strict=True))
 
 
 class _Seen(NamedTuple):
@@ -188,9 +196,7 @@ class Writer(Generic[R]):
 
     def __init__(self, store: RecordStore[R], held: HeldLock) -> None:
         self.store, self.held = store, held
-        self._records: dict[str, R] = {
-            self.key(record): record for record in store.contents.records
-        }
+        self._records: dict[str, R] = dict(store.contents.by_id)
         self._dirty: set[str] = set(store.contents.unsaved)
 
     @property
@@ -204,7 +210,7 @@ class Writer(Generic[R]):
 
     def put(self, record: R) -> None:
         """Add a record at the end, or replace the one with its ID in place."""
-        self._records[self.key(record)] = record
+        self._records[_ID(record)] = record
         self._dirty.add(self.location(record))
 
     def drop(self, identifier: str) -> None:
@@ -230,10 +236,6 @@ class Writer(Generic[R]):
     def at(self, location: str) -> Sequence[R]:
         """The records of one file."""
         return [record for record in self.records if self.location(record) == location]
-
-    def key(self, record: R) -> str:
-        """What tells records apart."""
-        raise NotImplementedError
 
     def location(self, record: R) -> str:
         """Path of the file that the record belongs to."""

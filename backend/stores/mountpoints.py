@@ -31,10 +31,6 @@ class MountPointWriter(Writer[MountPoint]):
         elif self.get(mount.id) is not None:
             self.drop(mount.id)
 
-    def key(self, record: MountPoint) -> str:
-        """As in Writer."""
-        return record.id
-
     def location(self, record: MountPoint) -> str:
         """As in Writer: there is one file."""
         del record

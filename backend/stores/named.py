@@ -131,10 +131,6 @@ class NamedWriter(Writer[R]):
         """As in Writer."""
         return [record for record in self.records if record.location == location]
 
-    def key(self, record: R) -> str:
-        """As in Writer."""
-        return record.id
-
     def location(self, record: R) -> str:
         """As in Writer."""
         return record.location

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from backend.errors import ReadOnlyStoreError
 from backend.files.lockfile import locked
+from backend.files.unsettled import Unsettled
 from backend.stores.base import RecordStore
 from backend.stores.containers import ContainerStore, ContainerWriter
 from backend.stores.images import ImageStore, ImageWriter
@@ -50,6 +51,7 @@ class Stores(NamedTuple):
     more_images: tuple[ImageStore, ...]
     containers: ContainerStore
     mounts: MountPointStore
+    unsettled: Unsettled
     lock_seconds: float
     graph_images: ImageStore | None = None
 

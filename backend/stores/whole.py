@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -68,10 +68,13 @@ class Snapshots:
         self._seen: list[Contents[Any]] = []
         self._made_of: tuple[tuple[Contents[Any], ...], ...] = ((), (), (), ())
         self._last = Snapshot(LayerTable(), ImageTable(), ContainerTable(), {})
+        # Whether there were names of unsettled layers at the last look: their writers are dead.
+        self._unsettled = False
 
     def take(self) -> Snapshot:
         """Every record as of now, under brief read locks."""
         with reading(self._stores):
+            self._unsettled = bool(self._stores.unsettled.find())
             return self.cached()
 
     def cached(self) -> Snapshot:
@@ -95,8 +98,9 @@ class Snapshots:
         if stores.graph_images is not None:
             own.append(stores.graph_images)
         return stores.layers.writable and (
-            any(store.contents.unsaved for store in own)
-            or any(layer.incomplete for layer in stores.layers.contents.records)
+            self._unsettled
+            or any(store.contents.unsaved for store in own)
+            or any(layer.flags and layer.incomplete for layer in stores.layers.contents.records)
         )
 
     def watched(self) -> Sequence[str]:
@@ -141,8 +145,13 @@ class Snapshots:
             if _same(mount_contents, before[3])
             else {mount.id: mount for mount in mount_contents[0].records}
         )
-        found = _problems(made_of), contradictions(layer_table, image_table, container_table)
-        return Snapshot(layer_table, image_table, container_table, mounts, tuple(chain(*found)))
+
+        def problems() -> Iterator[Problem]:
+            for one in chain.from_iterable(made_of):
+                yield from one.problems
+            yield from contradictions(layer_table, image_table, container_table)
+
+        return Snapshot(layer_table, image_table, container_table, mounts, problems)
 
 
 def _same(some: Sequence[object], others: Sequence[object]) -> bool:
@@ -159,7 +168,3 @@ def _first_of_each(group: Sequence[Contents[Any]]) -> Iterable[Any]:
         for record in contents.records:
             found.setdefault(record.id, record)
     return found.values()
-
-
-def _problems(made_of: tuple[tuple[Contents[Any], ...], ...]) -> tuple[Problem, ...]:
-    return tuple(problem for group in made_of for one in group for problem in one.problems)

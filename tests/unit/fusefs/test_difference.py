@@ -30,7 +30,7 @@ def snapshot(
         images if isinstance(images, ImageTable) else ImageTable(images),
         containers if isinstance(containers, ContainerTable) else ContainerTable(containers),
         rest.get("mounts", {}),
-        rest.get("problems", ()),
+        lambda: rest.get("problems", ()),
     )
 
 
