@@ -13,8 +13,8 @@ from drivers.erase import erase_tree
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID
 from drivers.protocol import Driver
-from tests.conformance.driver_suite import EDITS, edit_layer, fill, open_for
 from tests.support import debian, packcontent
+from tests.support.driverlayers import EDITS, edit_layer, fill, open_for
 from tests.support.gotools import GoTools, Roots
 from tests.support.tarlisting import assert_same, listed, names, undated
 

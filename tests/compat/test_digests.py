@@ -18,7 +18,8 @@ from drivers.errors import ArchiveError
 from tests.support import debian, dirimage, process, smallstore, tars
 from tests.support.gotools import GoTools, Roots
 from tests.support.hostile import BLOCK, CHAR, DIR, FIFO, HARD, LINK, Member, archive
-from tests.support.hostilecases import CASES, XATTRS
+from tests.support.hostilecases import CASES
+from tests.support.hostilemetadata import XATTRS
 from tests.support.layertars import BASE, TOP, zstd
 from tests.support.tars import END, GNU, USTAR, V7, extended, file, header, record
 

@@ -11,29 +11,13 @@ import pytest
 
 from backend import Store, open_store
 from backend.model.findings import Depth
-from drivers.erase import erase_tree
 from drivers.errors import DriverNotSupportedError, DriverOptionError, LayerDirectoryError
 from drivers.ids import LayerID
-from drivers.linux import mountinfo
 from drivers.protocol import DedupMethod, Driver, MountRequest, NewLayer
 from drivers.trash import TrashDirectory
-from tests.conformance.driver_suite import (
-    BASE,
-    CHILD,
-    EDITS,
-    NEW,
-    NEXT,
-    DriverSuite,
-    assert_nothing_is_left,
-    edit_layer,
-    fill,
-    open_for,
-    show,
-    unpack,
-)
+from tests.conformance.driver_suite import DriverSuite
 from tests.support import (
     btrfs,
-    gochanges,
     mounttable,
     ociimage,
     process,
@@ -41,7 +25,18 @@ from tests.support import (
     smallstore,
     wait,
 )
-from tests.support.gotools import GoTools, Roots
+from tests.support.driverlayers import (
+    BASE,
+    CHILD,
+    NEW,
+    NEXT,
+    assert_nothing_is_left,
+    edit_layer,
+    open_for,
+    show,
+    unpack,
+)
+from tests.support.gotools import Roots
 from tests.support.mounted import Mounted
 
 pytestmark = [pytest.mark.root, pytest.mark.btrfs]
@@ -59,13 +54,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def roots(disk: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
     """Roots of the test's own on that file system."""
-    run = tmp_path_factory.mktemp("r")
-    base = disk / tmp_path.name
-    base.mkdir()
-    yield Roots(base / "graph", run / "r")
-    mounttable.unmount_below(base)
-    erase_tree(str(base))
-    assert subvolumes(disk, base) == []
+    with btrfs.roots(disk, tmp_path.name, tmp_path_factory.mktemp("r")) as roots:
+        yield roots
 
 
 @pytest.fixture
@@ -77,18 +67,6 @@ def driver(roots: Roots) -> Driver:
 def store(roots: Roots) -> Iterator[Store]:
     with open_store(smallstore.options(roots, "btrfs")) as store:
         yield store
-
-
-def subvolumes(disk: Path, below: Path) -> list[str]:
-    """All subvolumes under a directory, as btrfs-progs list them."""
-    lines = process.run(["btrfs", "subvolume", "list", str(disk)]).stdout.decode().splitlines()
-    paths = [line.split(" path ")[1] for line in lines]
-    return sorted(path for path in paths if path.startswith(f"{below.relative_to(disk)}/"))
-
-
-def make_subvolume(path: Path) -> Path:
-    process.run(["btrfs", "subvolume", "create", str(path)])
-    return path
 
 
 def remove(driver: Driver, layer: LayerID) -> None:
@@ -109,7 +87,7 @@ class TestBtrfs(DriverSuite):
         where = roots.graph / "btrfs" / "subvolumes"
         names = sorted(driver.list_layers())
         expected = [str((where / name).relative_to(disk)) for name in names]
-        assert subvolumes(disk, roots.graph) == expected
+        assert btrfs.subvolumes(disk, roots.graph) == expected
         assert not mounttable.below(roots.graph)
 
     def test_a_child_shares_what_it_does_not_change(self, driver: Driver) -> None:
@@ -129,22 +107,12 @@ class TestBtrfs(DriverSuite):
         unpack(staged.place, NEW)
         staged.commit()
         path = Path(driver.diff_directory(NEXT)).relative_to(disk)
-        assert str(path) in subvolumes(disk, roots.graph)
-
-
-def nest(root: Path) -> None:
-    """Subvolumes in a layer, and in each other, one of them read-only."""
-    make_subvolume(root / "var")
-    (root / "var" / "deep").mkdir()
-    make_subvolume(root / "var" / "deep" / "lib")
-    (root / "var" / "deep" / "lib" / "file").write_text("nested")
-    snapshot = ["btrfs", "subvolume", "snapshot", "-r", str(root / "var"), str(root / "frozen")]
-    process.run(snapshot)
+        assert str(path) in btrfs.subvolumes(disk, roots.graph)
 
 
 def test_a_copy_has_what_nested_subvolumes_have(driver: Driver, disk: Path) -> None:
     driver.create(NewLayer(id=BASE, writable=True))
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     driver.create(NewLayer(id=CHILD, parent=BASE, writable=True))
     assert show(driver, CHILD) == show(driver, BASE) == {"var/deep/lib/file": "nested"}
     assert driver.changes(CHILD, BASE) == []
@@ -156,26 +124,26 @@ def test_a_copy_has_what_nested_subvolumes_have(driver: Driver, disk: Path) -> N
         b"/var/deep/lib",
         b"/var/deep/lib/file",
     ]
-    names = subvolumes(disk, Path(driver.diff_directory(CHILD)))
+    names = btrfs.subvolumes(disk, Path(driver.diff_directory(CHILD)))
     assert [name.rpartition(CHILD)[2] for name in names] == ["/frozen", "/var", "/var/deep/lib"]
 
 
 def test_nested_subvolumes_go_with_their_layer(driver: Driver, disk: Path, roots: Roots) -> None:
     driver.create(NewLayer(id=BASE, writable=True))
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     remove(driver, BASE)
-    assert subvolumes(disk, roots.graph) == []
+    assert btrfs.subvolumes(disk, roots.graph) == []
     assert_nothing_is_left(driver)
 
 
 def test_a_layer_that_somebody_made_read_only_can_be_removed(driver: Driver, disk: Path) -> None:
     driver.create(NewLayer(id=BASE, writable=True))
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     path = driver.diff_directory(BASE)
     process.run(["btrfs", "property", "set", path, "ro", "true"])
     remove(driver, BASE)
     assert not driver.exists(BASE)
-    assert subvolumes(disk, Path(driver.home)) == []
+    assert btrfs.subvolumes(disk, Path(driver.home)) == []
 
 
 def test_no_depth_of_subvolumes_or_directories_is_too_deep_to_be_removed(
@@ -194,21 +162,21 @@ def test_no_depth_of_subvolumes_or_directories_is_too_deep_to_be_removed(
         ["prlimit", "--nofile=4096", sys.executable, "-c", code, driver.diff_directory(BASE)],
         timeout=60,
     )
-    assert len(subvolumes(disk, Path(driver.home))) > 1
+    assert len(btrfs.subvolumes(disk, Path(driver.home))) > 1
     remove(driver, BASE)
-    assert subvolumes(disk, Path(driver.home)) == []
+    assert btrfs.subvolumes(disk, Path(driver.home)) == []
 
 
 def test_what_a_dead_process_was_removing_goes_with_its_subvolumes(
     driver: Driver, disk: Path
 ) -> None:
     driver.create(NewLayer(id=BASE, writable=True))
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     left = Path(driver.new_trash_root(BASE), "temp-dir-dead")
     left.mkdir(parents=True)
     os.rename(driver.diff_directory(BASE), left / "0-layer")
     driver.cleanup()
-    assert subvolumes(disk, Path(driver.home)) == []
+    assert btrfs.subvolumes(disk, Path(driver.home)) == []
     assert_nothing_is_left(driver)
 
 
@@ -254,7 +222,7 @@ def test_a_writable_layer_holds_no_more_than_its_size(roots: Roots, disk: Path) 
 
     assert write(BASE) == 0
     assert write(CHILD) != 0
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     remove(driver, CHILD)
     remove(driver, BASE)
     assert os.listdir(roots.graph / "btrfs" / "quotas") == []
@@ -276,11 +244,11 @@ def test_a_limit_that_a_stopped_removal_left_goes_with_the_next(roots: Roots, di
 def test_a_full_layer_with_nested_subvolumes_can_be_removed(roots: Roots, disk: Path) -> None:
     driver = open_for(roots, "btrfs", "btrfs.size=2M")
     driver.create(NewLayer(id=BASE, writable=True))
-    edit_layer(driver, BASE, nest)
+    edit_layer(driver, BASE, btrfs.nest)
     path = os.path.join(driver.diff_directory(BASE), "big")
     process.run(["dd", "if=/dev/zero", f"of={path}", "bs=4k", "oflag=dsync"], check=False)
     remove(driver, BASE)
-    assert subvolumes(disk, Path(driver.home)) == []
+    assert btrfs.subvolumes(disk, Path(driver.home)) == []
     process.run(["btrfs", "quota", "disable", str(disk)])
 
 
@@ -349,84 +317,8 @@ def _use_as(user: rootless.User, own: Path) -> None:
     refused = run("--storage-opt", "btrfs.size=1G", "create-layer", base, check=False)
     assert "only root may limit" in refused
     run("delete", top, base)
-    assert subvolumes(own, graph) == []
+    assert btrfs.subvolumes(own, graph) == []
     assert os.listdir(graph / "btrfs") == ["subvolumes"]
-
-
-# The Go tools beside us
-
-go_tools = pytest.mark.gotools
-
-
-@pytest.fixture
-def tools(roots: Roots) -> Iterator[GoTools]:
-    tools = GoTools(roots, driver="btrfs")
-    yield tools
-    tools.shutdown()
-
-
-def new_layer(tools: GoTools, parent: str = "") -> LayerID:
-    return LayerID(tools.storage("create-layer", *([parent] if parent else [])).strip())
-
-
-def edit_by_go(tools: GoTools, layer: str, edit: Callable[[Path], object]) -> None:
-    edit(Path(tools.storage("mount", layer).strip()))
-    tools.storage("unmount", layer)
-
-
-@go_tools
-def test_changes_are_those_that_the_go_tool_lists(tools: GoTools, driver: Driver) -> None:
-    base = new_layer(tools)
-    edit_by_go(tools, base, fill)
-    for name, edit in EDITS.items():
-        layer = new_layer(tools, base)
-        edit_layer(driver, layer, edit)
-        told = tools.run("containers-storage", "changes", layer, check=False)
-        if b"not a directory" in told.stderr:  # release 1.43 gives up: a file became a directory
-            continue
-        theirs = gochanges.parse(os.fsdecode(told.stdout))
-        letters = {(change.kind.name[:1], change.path) for change in driver.changes(layer, base)}
-        ours = {("C" if kind == "M" else kind, path) for kind, path in letters}
-        assert ours == theirs, name
-
-
-@go_tools
-def test_layers_of_either_are_used_and_deleted_by_the_other(tools: GoTools, store: Store) -> None:
-    base = new_layer(tools)
-    edit_by_go(tools, base, fill)
-    ours = store.layers.create(parent=base, writable=True).id
-    edit_layer(store.driver, ours, lambda root: (root / "file").write_text("ours"))
-    theirs = new_layer(tools, ours)
-    edit_by_go(tools, theirs, lambda root: os.link(root / "file", root / "theirs"))
-    assert show(store.driver, theirs)["theirs"] == "ours"
-    for layer in (base, ours, theirs):
-        with store.layers.diff(layer) as pieces:
-            mine = b"".join(pieces)
-        assert mine == tools.run("containers-storage", "diff", "-u", layer).stdout
-    assert tools.storage("mount", ours).strip() == store.driver.diff_directory(ours)
-    tools.storage("unmount", ours)
-    edit_layer(store.driver, theirs, nest)
-    store.layers.delete(theirs)
-    edit_layer(store.driver, ours, nest)
-    tools.storage("delete-layer", ours)
-    store.layers.delete(base)
-    assert list(store.driver.list_layers()) == []
-    assert tools.storage("layers").strip() == ""
-
-
-@go_tools
-def test_the_home_that_the_go_tool_mounts_is_no_obstacle(tools: GoTools, driver: Driver) -> None:
-    base = new_layer(tools)
-    assert mountinfo.at(driver.home) is not None
-    staged = driver.stage(NewLayer(id=NEXT, parent=base))
-    unpack(staged.place, NEW)
-    driver.cleanup()
-    assert mountinfo.at(driver.home) is None
-    staged.commit()
-    assert show(driver, NEXT)["dir/file"] == "from the archive"
-
-
-# What stands on the driver
 
 
 def test_an_image_is_imported_and_checked_to_the_last_file(store: Store, tmp_path: Path) -> None:

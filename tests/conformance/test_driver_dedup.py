@@ -8,8 +8,8 @@ import pytest
 
 from drivers.ids import LayerID
 from drivers.protocol import Dedup, DedupMethod, Driver, NewLayer
-from tests.conformance.driver_suite import BASE, CHILD, open_for
 from tests.support import btrfs, process
+from tests.support.driverlayers import BASE, CHILD, open_for
 from tests.support.gotools import Roots
 
 pytestmark = pytest.mark.root

@@ -10,8 +10,8 @@ from drivers.ids import LayerID
 from drivers.linux import mountinfo
 from drivers.protocol import Change, ChangeKind, Driver, MountRequest, NewLayer
 from drivers.trash import TrashDirectory, recover_stale
-from tests.conformance.driver_suite import EDITS, edit_layer, fill, open_for
 from tests.support import gochanges
+from tests.support.driverlayers import EDITS, edit_layer, fill, open_for
 from tests.support.gotools import GoTools, Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.gotools]

@@ -13,8 +13,8 @@ from drivers.ids import LayerID
 from drivers.naive import compare
 from drivers.protocol import ChangeKind, Driver, NewLayer
 from drivers.trash import TrashDirectory
-from tests.conformance.driver_suite import BASE, CHILD, TOP, edit_layer, open_for
 from tests.support import mounttable
+from tests.support.driverlayers import BASE, CHILD, TOP, edit_layer, open_for
 from tests.support.gotools import Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]

@@ -11,8 +11,8 @@ from drivers.idmap.maps import IDMap
 from drivers.linux import mount, mountinfo, userns
 from drivers.protocol import Driver, IDShift, MountRequest, NewLayer
 from drivers.trash import TrashDirectory
-from tests.conformance.driver_suite import BASE, CHILD, TOP, edit_layer, fill, mounts_of, open_for
 from tests.support import ociimage, smallstore
+from tests.support.driverlayers import BASE, CHILD, TOP, edit_layer, fill, mounts_of, open_for
 from tests.support.gotools import GoTools, Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]

@@ -12,7 +12,8 @@ from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.idmap.maps import IDMap
 from drivers.linux import mountinfo
 from drivers.protocol import Driver, IDShift, MountRequest, NewLayer, Whiteouts
-from tests.conformance.driver_suite import BASE, NEW, TOP, DriverSuite, edit_layer, open_for, unpack
+from tests.conformance.driver_suite import DriverSuite
+from tests.support.driverlayers import BASE, NEW, TOP, edit_layer, open_for, unpack
 from tests.support.gotools import GoTools, Roots
 
 PROGRAM = shutil.which("fuse-overlayfs") or ""

@@ -8,7 +8,8 @@ import pytest
 from drivers.errors import DriverOptionError
 from drivers.protocol import Driver, DriverOptions, MountRequest, NewLayer
 from drivers.registry import open_driver
-from tests.conformance.driver_suite import BASE, CHILD, DriverSuite, edit_layer, fill, open_for
+from tests.conformance.driver_suite import DriverSuite
+from tests.support.driverlayers import BASE, CHILD, edit_layer, fill, open_for
 from tests.support.gotools import Roots
 
 pytestmark = pytest.mark.root

@@ -9,7 +9,7 @@ from drivers.errors import LayerDirectoryError
 from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
 from drivers.protocol import Driver, NewLayer
-from tests.conformance.driver_suite import BASE, CHILD, TOP, edit_layer, fill, open_for
+from tests.support.driverlayers import BASE, CHILD, TOP, edit_layer, fill, open_for
 from tests.support.gotools import Roots
 from tests.support.tarlisting import content, listed, names
 

@@ -24,8 +24,8 @@ from drivers.ids import LayerID
 from drivers.linux import mount
 from drivers.naive import compare
 from drivers.protocol import NewLayer, Whiteouts
-from tests.conformance.driver_suite import edit_layer, fill, open_for
 from tests.support import packcontent
+from tests.support.driverlayers import edit_layer, fill, open_for
 from tests.support.gotools import Roots
 from tests.support.tarlisting import assert_same, names, undated
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from drivers.erase import erase_tree
 from tests.support import mounttable, process
+from tests.support.gotools import Roots
 
 _MEGABYTES = 256
 
@@ -44,3 +46,37 @@ def missing() -> str:
                 return ""
         except (process.CommandError, subprocess.TimeoutExpired) as error:
             return str(error)
+
+
+@contextmanager
+def roots(disk: Path, name: str, run: Path) -> Iterator[Roots]:
+    """Roots on a btrfs file system; nothing of them is left there afterwards."""
+    base = disk / name
+    base.mkdir()
+    yield Roots(base / "graph", run / "r")
+    mounttable.unmount_below(base)
+    erase_tree(str(base))
+    if left := subvolumes(disk, base):
+        raise AssertionError(f"left behind: {left}")
+
+
+def subvolumes(disk: Path, below: Path) -> list[str]:
+    """All subvolumes under a directory, as btrfs-progs list them."""
+    lines = process.run(["btrfs", "subvolume", "list", str(disk)]).stdout.decode().splitlines()
+    paths = [line.split(" path ")[1] for line in lines]
+    return sorted(path for path in paths if path.startswith(f"{below.relative_to(disk)}/"))
+
+
+def make_subvolume(path: Path) -> Path:
+    process.run(["btrfs", "subvolume", "create", str(path)])
+    return path
+
+
+def nest(root: Path) -> None:
+    """Subvolumes in a layer, and in each other, one of them read-only."""
+    make_subvolume(root / "var")
+    (root / "var" / "deep").mkdir()
+    make_subvolume(root / "var" / "deep" / "lib")
+    (root / "var" / "deep" / "lib" / "file").write_text("nested")
+    snapshot = ["btrfs", "subvolume", "snapshot", "-r", str(root / "var"), str(root / "frozen")]
+    process.run(snapshot)

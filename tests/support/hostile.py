@@ -114,3 +114,32 @@ def _number(value: int, width: int) -> bytes:
 
 def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % _BLOCK)
+
+
+def directory(name: bytes, mode: int = 0o755) -> Member:
+    """A directory."""
+    return Member(name, DIR, mode=mode)
+
+
+def link(name: bytes, target: bytes) -> Member:
+    """A symbolic link."""
+    return Member(name, LINK, link=target)
+
+
+def hard_link(name: bytes, target: bytes) -> Member:
+    """A hard link."""
+    return Member(name, HARD, link=target)
+
+
+LOWER = (
+    Member(b"d", DIR, mode=0o755),
+    Member(b"d/old", data=b"old"),
+    Member(b"d/e", DIR, mode=0o700),
+    Member(b"d/e/older", data=b"older"),
+    Member(b"f", data=b"file"),
+    Member(b"in", LINK, link=b"/d"),
+    Member(b"out", LINK, link=OUTSIDE),
+    Member(b"up", LINK, link=b"../outside"),
+    Member(b"pipe", FIFO),
+)
+"""What most upper layers are put on: it has links that lead out."""

@@ -1,15 +1,22 @@
 """Two stores that get the same command lines: one from the Go tool, the other from ours.
 
-Used by: tests/compat/test_cli_*.py.
+Used by: tests/compat/test_cli_*.py, with the fixtures of tests/compat/conftest.py.
 """
 
+import io
 import os
 import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.support.commandline import Storagefs
 from tests.support.gotools import GoTools, Roots
+
+one_driver = pytest.mark.parametrize("twins", ["vfs"], indirect=True)
+"""For what is about records alone."""
 
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _RANDOM = re.compile(rb"\b[0-9a-f]{64}\b")
@@ -81,3 +88,14 @@ def _in_order(text: bytes) -> bytes:
     """*text* with random IDs numbered as they come."""
     seen: dict[bytes, bytes] = {}
     return _RANDOM.sub(lambda match: seen.setdefault(match[0], b"ID%d" % len(seen)), text)
+
+
+def archive(**files: bytes) -> bytes:
+    """A tar archive with these files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), 1_600_000_000
+            tar.addfile(info, io.BytesIO(data))
+    return made.getvalue()

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.ids import LayerID
 from drivers.protocol import Driver, NewLayer
-from tests.conformance.driver_suite import BASE, CHILD, TOP, open_for
+from tests.support.driverlayers import BASE, CHILD, TOP, open_for
 from tests.support.gotools import Roots
 
 COPY = LayerID("e" * 64)

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.linux import mountinfo
 from drivers.protocol import MountRequest, NewLayer
-from tests.conformance.driver_suite import BASE, open_for
+from tests.support.driverlayers import BASE, open_for
 from tests.support.gotools import Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
