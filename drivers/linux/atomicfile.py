@@ -73,6 +73,15 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
+def sync_file(path: str) -> None:
+    """Make the content of a regular file durable, whatever becomes of its name."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+
+
 def _flush_new(above: int, path: str) -> None:
     try:
         os.fsync(above)

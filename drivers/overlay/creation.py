@@ -33,13 +33,15 @@ def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> N
     except FileExistsError:
         raise LayerExistsError(new.id, directory) from None
     try:
-        _fill(layout, new, directory, chain=chain, short=short, sync=sync)
+        files = _fill(layout, new, directory, chain=chain, short=short)
         if content:
             os.rename(content, os.path.join(directory, "diff"))
         else:
             make_content(layout, new, os.path.join(directory, "diff"))
         os.symlink(lowers.target_of(new.id), os.path.join(home, "l", short))
-        if sync:
+        if sync:  # all at the end: what is waited for then is mostly done with the first
+            for file in files:
+                atomicfile.sync_file(file)
             for changed in (directory, os.path.join(home, "l"), home):
                 atomicfile.sync_directory(changed)
     except BaseException:
@@ -79,20 +81,20 @@ def _fill(
     *,
     chain: Sequence[str],
     short: str,
-    sync: bool,
-) -> None:
+) -> Sequence[str]:
+    """Make all but the content; return the paths of the files."""
     root = _root_owner(new)
+    files = {"link": short}
     if new.parent is not None:
-        _write(directory, "lower", lowers.format_lower(chain), sync=sync)
         ids = (new.parent, *(lower.layer for lower in layout.chain(new.parent)))
-        _write(directory, "lower-layers", ":".join(ids), sync=sync)
+        files |= {"lower": lowers.format_lower(chain), "lower-layers": ":".join(ids)}
     else:
         _make(os.path.join(directory, "empty"), 0o700, root)
     for name in ("work", "merged"):
         _make(os.path.join(directory, name), 0o700, root)
-    _write(directory, "link", short, sync=sync)
     if root != (0, 0):
         os.chown(directory, *root)
+    return [_write(os.path.join(directory, name), text) for name, text in files.items()]
 
 
 def _make(path: str, mode: int, owner: tuple[int, int]) -> None:
@@ -102,8 +104,11 @@ def _make(path: str, mode: int, owner: tuple[int, int]) -> None:
         os.chown(path, *owner)
 
 
-def _write(directory: str, name: str, text: str, *, sync: bool) -> None:
-    atomicfile.replace(os.path.join(directory, name), text.encode(), mode=0o644, sync=sync)
+def _write(path: str, text: str) -> str:
+    with open(path, "x", encoding="utf-8") as file:  # nobody looks before there is a record
+        os.fchmod(file.fileno(), 0o644)
+        file.write(text)
+    return path
 
 
 def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
