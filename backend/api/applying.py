@@ -6,8 +6,7 @@ Used by: backend.api.putting. Knows nothing of: locks, which layer comes next.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from backend.api.workshop import FULL, Workshop
 from backend.errors import DiskFullError, InvalidValueError
@@ -22,8 +21,7 @@ from drivers.protocol import ApplyPlace
 _KNOWN: Final = "sha256:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hints:
+class Hints(NamedTuple):
     """What a caller knows of an archive already.
 
     The ``original`` values and ``uncompressed_digest`` are taken over unchecked, as the Go tools

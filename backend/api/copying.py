@@ -14,8 +14,7 @@ import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
@@ -43,8 +42,7 @@ Owner = tuple[int, int]
 """User and group that copies get, as IDs of the target layer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A path below *root*, an open directory; ``layer`` is None on the host."""
 
     root: int

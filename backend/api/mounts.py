@@ -7,8 +7,7 @@ The kernel's mount table decides where it and the counts disagree.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, maps_of
@@ -29,8 +28,7 @@ from drivers.ids import LayerID
 from drivers.protocol import IDShift, MountRequest
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(NamedTuple):
     """What a reference means: a layer, by itself or as a container's own."""
 
     layer: Layer

@@ -5,8 +5,7 @@ Source of the rules: containers/storage store.go (putLayer, populateLayerOptions
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, check_maps, maps_of, recorded
@@ -45,8 +44,7 @@ class LayerOptions(TypedDict, total=False):
     host_gid_mapping: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerRequest:
+class LayerRequest(NamedTuple):
     """What a caller wants of a new layer.
 
     ``writable`` decides about the kind of directory, and with a separate image store about the
@@ -87,8 +85,7 @@ class LayerRequest:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The record that a request leads to, and the layer below it."""
 
     wanted: Layer

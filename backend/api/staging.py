@@ -6,7 +6,6 @@ archives. Nobody waits for a lock while files are written; in the end all is loo
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from backend.api.idmaps import maps_of
 from backend.api.making import Fill, as_new, make_layer, record_layer
@@ -66,7 +65,7 @@ def flush(shop: Workshop, content: StagedLayer) -> None:
 
 def record(shop: Workshop, request: LayerRequest, plan: Plan, fill: Fill) -> Layer:
     """Make the layer, if all is as it was when its content was prepared."""
-    request = replace(request, parent=plan.wanted.parent)
+    request = request._replace(parent=plan.wanted.parent)
     with shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
         again = plan_layer(shop, tx, request)
         if _identity(again.below) != _identity(plan.below):

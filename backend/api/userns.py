@@ -5,8 +5,7 @@ Knows nothing of: how layers get their owners. Source: containers/storage userns
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.api.idmaps import Maps
 from backend.api.userfiles import highest_id
@@ -24,8 +23,7 @@ _SMALLEST: Final = 1024
 _LARGEST: Final = 65536
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutoUserNs:
+class AutoUserNs(NamedTuple):
     """How large the namespace is, and what is in it beside IDs of its own.
 
     ``size`` 0: as large as the image needs, at least ``initial_size``. ``passwd_file`` and

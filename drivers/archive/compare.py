@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from fastcrc import crc64
@@ -77,8 +76,7 @@ class Difference(NamedTuple):
     how: str
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """How a layer's archive looks on disk."""
 
     whiteouts: Whiteouts

@@ -11,7 +11,6 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import BinaryIO, Final, NamedTuple
 
 from drivers.archive import compression, scanner, tarsplit, whiteout
@@ -32,7 +31,6 @@ class Item(NamedTuple):
     checksum: int = 0
 
 
-@dataclass(slots=True)
 class Expected:
     """Paths with what should be there; and what a layer removes from those below.
 
@@ -40,10 +38,11 @@ class Expected:
     directories whose time of change is that of the unpacking, which nobody knows.
     """
 
-    items: dict[bytes, Item] = field(default_factory=dict)
-    removed: set[bytes] = field(default_factory=set)
-    opaque: set[bytes] = field(default_factory=set)
-    touched: set[bytes] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.items: dict[bytes, Item] = {}
+        self.removed: set[bytes] = set()
+        self.opaque: set[bytes] = set()
+        self.touched: set[bytes] = set()
 
     def resolved(self, path: bytes) -> Item | None:
         """The item at *path*, or what it is another name of."""

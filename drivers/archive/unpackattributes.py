@@ -8,14 +8,11 @@ access never precedes the last change, and what a 64-bit count of nanoseconds ca
 before 1970, is 1970, except for symbolic links.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from drivers.archive.entry import Entry
 from drivers.errors import ArchiveError, UnpackFailedError
@@ -32,8 +29,7 @@ Owner = tuple[int, int]
 Times = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class UnpackOptions:
+class UnpackOptions(NamedTuple):
     """How owners and attributes of the entries reach the disk.
 
     The maps lead from the archive's IDs to those on disk; empty is the identity. In a user
