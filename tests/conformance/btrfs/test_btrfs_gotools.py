@@ -6,53 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from backend import Store, open_store
+from backend import Store
 from drivers.ids import LayerID
 from drivers.linux import mountinfo
 from drivers.protocol import Driver, NewLayer
-from tests.support import (
-    btrfs,
-    gochanges,
-    smallstore,
-)
-from tests.support.driverlayers import (
-    EDITS,
-    NEW,
-    NEXT,
-    edit_layer,
-    fill,
-    open_for,
-    show,
-    unpack,
-)
+from tests.support import btrfs, gochanges
+from tests.support.driverlayers import EDITS, NEW, NEXT, edit_layer, fill, show, unpack
 from tests.support.gotools import GoTools, Roots
 
 pytestmark = [pytest.mark.root, pytest.mark.btrfs, pytest.mark.gotools]
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A btrfs file system for the whole module."""
-    with btrfs.file_system(tmp_path_factory.mktemp("btrfs")) as where:
-        yield where
-
-
-@pytest.fixture
-def roots(disk: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
-    """Roots of the test's own on that file system."""
-    with btrfs.roots(disk, tmp_path.name, tmp_path_factory.mktemp("r")) as roots:
-        yield roots
-
-
-@pytest.fixture
-def driver(roots: Roots) -> Driver:
-    return open_for(roots, "btrfs")
-
-
-@pytest.fixture
-def store(roots: Roots) -> Iterator[Store]:
-    with open_store(smallstore.options(roots, "btrfs")) as store:
-        yield store
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,31 +42,6 @@ from tests.support.mounted import Mounted
 pytestmark = [pytest.mark.root, pytest.mark.btrfs]
 
 MountStore = Callable[..., Mounted]
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A btrfs file system for the whole module."""
-    with btrfs.file_system(tmp_path_factory.mktemp("btrfs")) as where:
-        yield where
-
-
-@pytest.fixture
-def roots(disk: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Roots]:
-    """Roots of the test's own on that file system."""
-    with btrfs.roots(disk, tmp_path.name, tmp_path_factory.mktemp("r")) as roots:
-        yield roots
-
-
-@pytest.fixture
-def driver(roots: Roots) -> Driver:
-    return open_for(roots, "btrfs")
-
-
-@pytest.fixture
-def store(roots: Roots) -> Iterator[Store]:
-    with open_store(smallstore.options(roots, "btrfs")) as store:
-        yield store
 
 
 def remove(driver: Driver, layer: LayerID) -> None:
