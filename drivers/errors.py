@@ -19,7 +19,7 @@ Used by: every package. Each class carries facts (attributes) and one smallest r
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
 """
 
-from errno import EIO, EMFILE, ENFILE, ENOMEM, EPERM
+from errno import EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from typing import Final
 
 
@@ -170,6 +170,11 @@ def is_of_disk(error: BaseException | None) -> bool:
     What is there may be whole: nothing should be deleted for it.
     """
     return _came_of(error, (EIO,))
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether *error* came, at any remove, of a file system or an account without room."""
+    return _came_of(error, (ENOSPC, EDQUOT))
 
 
 def _came_of(error: BaseException | None, numbers: tuple[int, ...]) -> bool:

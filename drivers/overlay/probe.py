@@ -2,7 +2,9 @@
 
 Used by: drivers.overlay.driver, when a mount or the status needs to know; never on opening.
 The memory is the Go tools': RUNROOT/overlay/FEATURE-true or FEATURE-false, so either side learns
-from the other. Trials happen in a directory that is gone afterwards and mount nothing visible.
+from the other. What fails for want of space, memory or descriptors, or because of a broken disk,
+is no answer, and not remembered. Trials happen in the trash, where whoever writes next erases what
+a crash left, and mount nothing visible.
 """
 
 import contextlib
@@ -11,13 +13,19 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from drivers.erase import erase_tree
-from drivers.errors import DriverNotSupportedError, MountFailedError
+from drivers.errors import (
+    DriverNotSupportedError,
+    MountFailedError,
+    is_full,
+    is_of_disk,
+    is_shortage,
+)
 from drivers.idmap.maps import IDMap
 from drivers.linux import dirent, xattr
 from drivers.overlay.mountdata import OverlayMount, split_options
 from drivers.overlay.mounting import mount_detached
 from drivers.overlay.shifting import Shift, attached
+from drivers.trash import TrashDirectory
 
 _NOBODY: Final = 65534
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -69,15 +77,27 @@ class Probe:
         return self._answer("volatile", self._try_volatile)
 
     def mapped_lowers(self) -> bool:
-        """Whether lower directories can be shown under other IDs."""
-        return self._answer("idmapped-lower-dir", self._try_mapped_lowers)
+        """Whether lower directories can be shown under other IDs.
+
+        Raises what keeps it from being tried, as files are copied where the answer is no.
+        """
+        return self._tried("idmapped-lower-dir", self._try_mapped_lowers)
 
     def _answer(self, feature: str, attempt: Callable[[], bool]) -> bool:
+        """As :meth:`_tried`; no, for once, where it cannot be tried: the slower way works too."""
+        try:
+            return self._tried(feature, attempt)
+        except (OSError, MountFailedError):
+            return False
+
+    def _tried(self, feature: str, attempt: Callable[[], bool]) -> bool:
         answer = self._remembered(feature)
         if answer is None and not self._remember_only:
             try:
                 answer = attempt()
-            except (OSError, MountFailedError):
+            except (OSError, MountFailedError) as refused:
+                if _is_no_answer(refused):
+                    raise
                 answer = False
             self._remember(feature, works=answer)
         return bool(answer)
@@ -100,16 +120,14 @@ class Probe:
     def _trial(self, *directories: str) -> Iterator[str]:
         """Make a directory below the home with some in it; erase it at the end."""
         os.makedirs(self._home, 0o755, exist_ok=True)
-        # A name in staging, which no Go tool takes for a layer.
-        path = os.path.join(self._home, "staging", f"trial-{os.urandom(6).hex()}")
+        trash = TrashDirectory(os.path.join(self._home, "tempdirs"))
         try:
+            path = trash.addition()
             for name in directories:
                 os.makedirs(os.path.join(path, name))
             yield path
         finally:
-            erase_tree(path)
-            with contextlib.suppress(OSError):
-                os.rmdir(os.path.dirname(path))
+            trash.erase()
 
     def _overlay(self, path: str, *lowers: str, extra: tuple[str, ...] = ()) -> OverlayMount:
         options = (*self._options, *extra)
@@ -143,6 +161,8 @@ class Probe:
                 with self._mounted(path, "lower1", "lower2") as merged:
                     os.rmdir("gone", dir_fd=merged)
         except (OSError, MountFailedError) as refused:
+            if _is_no_answer(refused):
+                raise
             return str(refused)
         return ""
 
@@ -189,6 +209,10 @@ class Probe:
             with attached(overlay, shift, os.path.join(path, "mapped")) as mapped:
                 os.close(mount_detached(mapped, path))
         return True
+
+
+def _is_no_answer(refused: BaseException) -> bool:
+    return is_shortage(refused) or is_of_disk(refused) or is_full(refused)
 
 
 def _renames(merged: int) -> bool:
