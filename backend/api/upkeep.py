@@ -18,7 +18,7 @@ from backend.api.workshop import Workshop
 from backend.codec.bigdataname import file_name
 from backend.errors import InvalidValueError, MountedError
 from backend.files.lockfile import locked
-from backend.model.records import MountPoint
+from backend.model.records import Container, Image, Layer, MountPoint
 from backend.stores.transaction import Kind, WriteTx
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
@@ -118,11 +118,10 @@ def _users(mounted: Iterable[MountPoint]) -> list[str]:
 
 def _orphans(shop: Workshop, tx: WriteTx) -> Iterator[str]:
     """Directories of no object, files of no data item, what a dead process left unfinished."""
-    images = {
-        image.id: image.big_data_names for writer in tx.image_writers for image in writer.records
-    }
-    containers = {container.id: container.big_data_names for container in tx.containers.records}
-    layers = {layer.id: layer.big_data_names for layer in tx.layers.records}
+    image_records = [image for writer in tx.image_writers for image in writer.records]
+    images = _items_of(image_records)
+    containers = _items_of(tx.containers.records)
+    layers = _items_of(tx.layers.records)
     for base, known, erasable in (
         (shop.paths.layers, layers, False),  # the driver says which are nobody's
         (shop.paths.images, images, True),
@@ -136,6 +135,10 @@ def _orphans(shop: Workshop, tx: WriteTx) -> Iterator[str]:
                 yield from _unnamed(path, known[name])
             elif erasable and _MADE_ID.fullmatch(name) and os.path.isdir(path):
                 yield path
+
+
+def _items_of(records: Iterable[Layer | Image | Container]) -> dict[str, tuple[str, ...]]:
+    return {record.id: record.big_data_names for record in records}
 
 
 def _unfinished(directory: str) -> Iterator[str]:
