@@ -8,7 +8,6 @@ each file's checksum is compared. Source: containers/storage layers.go (Diff).
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from backend.api import lookup
@@ -45,12 +44,7 @@ class DiffStream(Iterator[bytes]):
     def __enter__(self) -> "DiffStream":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

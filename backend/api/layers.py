@@ -124,15 +124,9 @@ class Layers(Objects[Layer]):
 
     def changes(self, reference: str, base: str | None = None) -> Sequence[Change]:
         """What the layer does to its parent, or to the layer *base*; sorted by path."""
-        layers = self._shop.fresh().layers
-        layer = lookup.layer(layers, reference)
-        below = lookup.layer(layers, base) if base else _parent(layers, layer)
-        return self._shop.open_driver().changes(
-            layer.id,
-            below.id if below else layer.parent,
-            maps=maps_of(layer),
-            parent_maps=maps_of(below) if below else Maps(),
-        )
+        layer, below, maps = self._sides(reference, base)
+        driver = self._shop.open_driver()
+        return driver.changes(layer.id, below, maps=maps_of(layer), parent_maps=maps)
 
     def diff(
         self, reference: str, base: str | None = None, *, compression: Compression | None = None
@@ -166,15 +160,9 @@ class Layers(Objects[Layer]):
 
     def diff_size(self, reference: str, base: str | None = None) -> int:
         """How many bytes are in the files that the layer adds to its parent, or to *base*."""
-        layers = self._shop.fresh().layers
-        layer = lookup.layer(layers, reference)
-        below = lookup.layer(layers, base) if base else _parent(layers, layer)
-        return self._shop.open_driver().diff_size(
-            layer.id,
-            below.id if below else layer.parent,
-            maps=maps_of(layer),
-            parent_maps=maps_of(below) if below else Maps(),
-        )
+        layer, below, maps = self._sides(reference, base)
+        driver = self._shop.open_driver()
+        return driver.diff_size(layer.id, below, maps=maps_of(layer), parent_maps=maps)
 
     def size(self, reference: str) -> int:
         """Length of the uncompressed archive that the layer was made of; -1 if not known."""
@@ -233,6 +221,13 @@ class Layers(Objects[Layer]):
             if not driver.exists(new.id):
                 driver.create(new)
         return new.id
+
+    def _sides(self, reference: str, base: str | None) -> tuple[Layer, LayerID | None, Maps]:
+        """A layer, what it is compared with (*base*, or else its parent), and the maps of that."""
+        layers = self._shop.fresh().layers
+        layer = lookup.layer(layers, reference)
+        below = lookup.layer(layers, base) if base else _parent(layers, layer)
+        return (layer, below.id, maps_of(below)) if below else (layer, layer.parent, Maps())
 
     def _table(self, snapshot: Snapshot) -> LayerTable:
         return snapshot.layers

@@ -5,7 +5,6 @@ so that one whose maker died is erased by the next writer.
 """
 
 import os
-from types import TracebackType
 from typing import BinaryIO
 
 from drivers.linux import atomicfile
@@ -40,11 +39,6 @@ class StagedFile:
     def __enter__(self) -> "StagedFile":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.file.close()
         self._trash.erase()

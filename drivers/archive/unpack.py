@@ -14,7 +14,6 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Final
 
 from drivers.archive import entry as kinds
@@ -105,12 +104,7 @@ class Unpacker:
     def __enter__(self) -> Unpacker:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _made_missing(self, path: bytes, fd: int) -> None:

@@ -239,19 +239,18 @@ class BackedDirectory(BackedNode, Directory):
 
     def unlink(self, name: bytes, caller: Caller) -> None:
         """unlink(2); who has the file open keeps it."""
-        self.view.check_deletion(caller, name)
-        with self.descriptor() as here:
-            status = os.stat(name, dir_fd=here, follow_symlinks=False)
-            with self._losing(name, status):
-                os.unlink(name, dir_fd=here)
+        self._take_away(os.unlink, name, caller)
 
     def remove_directory(self, name: bytes, caller: Caller) -> None:
         """rmdir(2)."""
+        self._take_away(os.rmdir, name, caller)
+
+    def _take_away(self, call: Callable[..., None], name: bytes, caller: Caller) -> None:
         self.view.check_deletion(caller, name)
         with self.descriptor() as here:
             status = os.stat(name, dir_fd=here, follow_symlinks=False)
             with self._losing(name, status):
-                os.rmdir(name, dir_fd=here)
+                call(name, dir_fd=here)
 
     @contextmanager
     def _losing(self, name: bytes, status: os.stat_result) -> Iterator[None]:
