@@ -1,38 +1,33 @@
 """Verbs on containers.
 
-Used by: backend.store (as Store.containers). Knows nothing of: which IDs a user namespace gets.
-Durable steps and what a crash between them leaves: backend/LOCKING.md.
+Used by: backend.store (as Store.containers). Knows nothing of: how a container is made.
+What only some verbs need is imported by them, as in backend.api.layers.
 """
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from backend.api import lookup, owners, usage
-from backend.api.attached import Attached, withdrawn_on_failure
-from backend.api.containerremoval import remove_container
-from backend.api.idmaps import Maps, check_maps, maps_of, recorded
-from backend.api.items import with_item
-from backend.api.layers import check_unmounted
-from backend.api.making import make_layer, record_layer
-from backend.api.mapped import WantedOwners, top_layer
+from backend.api import lookup
+from backend.api.attached import Attached
+from backend.api.idmaps import Maps
 from backend.api.objects import checked_names
-from backend.api.precopied import Copied, precopied
-from backend.api.removal import remove_layer
-from backend.api.userns import AutoUserNs, choose_maps
 from backend.api.workshop import component, storable
 from backend.codec import gotime
-from backend.errors import ContainerUnknownError, DuplicateIDError, InvalidValueError
-from backend.files import bigdata
-from backend.model.records import EMPTY, Container, ContainerID, Image, Layer
+from backend.errors import ContainerUnknownError, InvalidValueError
+from backend.model.records import EMPTY, Container, ContainerID
 from backend.model.snapshot import ContainerTable, Snapshot
 from backend.stores.containers import ContainerWriter
 from backend.stores.transaction import Kind, WriteTx
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
-from drivers.linux.atomicfile import NotFlushedError
+
+if TYPE_CHECKING:
+    from backend.api.owners import Owners
+    from backend.api.userns import AutoUserNs
 
 _LABELS: Final = ("ProcessLabel", "MountLabel")
 
@@ -72,6 +67,9 @@ class Containers(Attached[Container]):
         the host wins over one that is given. A volatile container does not survive a crash of
         the machine (it always does without in a transient store).
         """
+        from backend.api.containermaking import make_container
+        from backend.api.mapped import WantedOwners
+
         items = tuple(big_data)
         for key, _ in items:
             self._check_key(key)
@@ -91,13 +89,25 @@ class Containers(Attached[Container]):
             host_uids=host_uid_mapping,
             host_gids=host_gid_mapping,
         )
-        return self._create(wanted, image, asked, auto_userns, items)
+        directory = self._items_directory(wanted)
+        return make_container(
+            self._shop,
+            wanted,
+            image,
+            asked,
+            auto_userns=auto_userns,
+            items=items,
+            directory=directory,
+        )
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a container with its layer and user data; with *force* also a mounted one.
 
         Its layer goes first and its record last, so that what fails can be tried again.
         """
+        from backend.api.containerremoval import remove_container
+        from backend.api.layers import check_unmounted
+
         with self._shop.writing(Kind.LAYERS, Kind.CONTAINERS) as tx:
             container = self._editable(tx.containers, reference)
             layer = tx.layers.get(container.layer)
@@ -112,6 +122,8 @@ class Containers(Attached[Container]):
 
     def size(self, reference: str) -> int:
         """Bytes that its layer adds to the image, of its data items and of its directories."""
+        from backend.api import usage
+
         snapshot = self._shop.fresh()
         container = lookup.container(snapshot.containers, reference)
         layer = lookup.layer(snapshot.layers, container.layer)
@@ -121,99 +133,16 @@ class Containers(Attached[Container]):
         on_disk = usage.layer_on_disk(self._shop, snapshot.layers, layer)
         return on_disk + items + usage.directories(directories)
 
-    def parent_owners(self, reference: str) -> owners.Owners:
+    def parent_owners(self, reference: str) -> Owners:
         """Host IDs that own directories above its mount and are none of its own.
 
         Raises NotMountedError; a container whose files have the host's owners has none.
         """
+        from backend.api import owners
+
         snapshot = self._shop.fresh()
         container = lookup.container(snapshot.containers, reference)
         return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
-
-    def _create(
-        self,
-        wanted: Container,
-        image: str | None,
-        asked: WantedOwners,
-        auto_userns: AutoUserNs | None,
-        items: Sequence[tuple[str, bytes]],
-    ) -> Container:
-        """Check everything against the records as they are now, then make it."""
-        check_maps(asked.maps)
-        locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
-        if auto_userns is not None or asked.maps != Maps():
-            locks.append(Kind.USERNS)
-        volatile = wanted.flags.get("Volatile") is True
-        copying = (
-            precopied(self._shop, image, asked, wanted.layer, volatile=volatile)
-            if image and auto_userns is None
-            else nullcontext()
-        )
-        with copying as copy, self._shop.writing(*locks) as tx:
-            source = lookup.image(self._shop.all_images(tx), image) if image else None
-            if tx.containers.get(wanted.id) is not None:
-                raise DuplicateIDError("container", wanted.id)
-            names = tx.containers.claim_names(wanted.names)
-            if auto_userns is not None:
-                asked = asked._replace(maps=choose_maps(self._shop, tx, auto_userns, source))
-                check_maps(asked.maps)
-            wanted = wanted._replace(
-                names=names,
-                image=source.id if source else "",
-                uid_map=asked.maps.uid,
-                gid_map=asked.maps.gid,
-            )
-            below = top_layer(self._shop, tx, source, asked) if source and source.layer else None
-            maps = recorded(self._shop, self._wanted_owners(asked, source, below))
-            layer = Layer(
-                id=wanted.layer,
-                parent=below.id if below else None,
-                mount_label=str(wanted.flags["MountLabel"]),
-                uid_map=maps.uid,
-                gid_map=maps.gid,
-            )
-            usable = copy if copy is not None and copy.serves(layer, below) else None
-            return self._make(tx, wanted, layer, items, usable)
-
-    def _make(
-        self,
-        tx: WriteTx,
-        wanted: Container,
-        layer: Layer,
-        items: Sequence[tuple[str, bytes]],
-        copy: Copied | None,
-    ) -> Container:
-        """Items first, then the layer, then the record: only the record makes it a container."""
-        volatile = wanted.flags.get("Volatile") is True
-        directory = self._items_directory(wanted)
-        with withdrawn_on_failure(directory, [key for key, _ in items]):
-            for key, data in items:
-                bigdata.write(directory, key, data)
-                wanted = with_item(wanted, key, data)
-            if copy is None:
-                layer = make_layer(self._shop, tx, layer, writable=True, volatile=volatile)
-            else:
-                layer = record_layer(
-                    self._shop, tx, layer, copy.fill, writable=True, volatile=volatile
-                )
-            try:
-                tx.containers.put(wanted)
-                tx.containers.save()
-            except NotFlushedError:  # it is there
-                raise
-            except BaseException:
-                remove_layer(self._shop, tx, layer)
-                raise
-        return wanted
-
-    def _wanted_owners(self, asked: WantedOwners, image: Image | None, below: Layer | None) -> Maps:
-        """Maps of the container's own layer: those that were asked for, else what it stands on."""
-        options = self._shop.options
-        if below is not None:
-            other = maps_of(below)
-        else:
-            other = Maps() if image else Maps(options.uid_map, options.gid_map)
-        return asked.maps.or_else(other, host_uid=asked.host_uids, host_gid=asked.host_gids)
 
     def _check_storage_options(self, options: Mapping[str, str]) -> None:
         if options:

@@ -1,6 +1,6 @@
 """Copying what a container stands on before any lock is taken, where the driver copies for that.
 
-Used by: backend.api.containers. Knows nothing of: the container's record, mapped copies.
+Used by: backend.api.containermaking. Knows nothing of: the container's record, mapped copies.
 Nobody waits for a lock meanwhile; whether the copy is still the right one is looked at again.
 """
 

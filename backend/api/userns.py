@@ -1,6 +1,6 @@
 """The IDs of a container that wants a user namespace of its own but does not say which IDs.
 
-Used by: backend.api.containers (under the lock of user namespaces and with the records locked).
+Used by: backend.api.containermaking, with user namespaces and records locked.
 Knows nothing of: how layers get their owners. Source: containers/storage userns.go.
 """
 

@@ -1,0 +1,129 @@
+"""How a container comes to be: items, layer, record; only the record makes it a container.
+
+Used by: backend.api.containers. Knows nothing of: which IDs a user namespace gets.
+Durable steps and what a crash between them leaves: backend/LOCKING.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from backend.api import lookup
+from backend.api.attached import withdrawn_on_failure
+from backend.api.idmaps import Maps, check_maps, maps_of, recorded
+from backend.api.items import with_item
+from backend.api.making import make_layer, record_layer
+from backend.api.mapped import WantedOwners, top_layer
+from backend.api.precopied import Copied, precopied
+from backend.api.removal import remove_layer
+from backend.api.workshop import Workshop
+from backend.errors import DuplicateIDError
+from backend.files import bigdata
+from backend.model.records import Container, Image, Layer
+from backend.stores.transaction import Kind, WriteTx
+from drivers.linux.atomicfile import NotFlushedError
+
+if TYPE_CHECKING:
+    from backend.api.userns import AutoUserNs
+
+
+def make_container(
+    shop: Workshop,
+    wanted: Container,
+    image: str | None,
+    asked: WantedOwners,
+    *,
+    auto_userns: AutoUserNs | None,
+    items: Sequence[tuple[str, bytes]],
+    directory: str,
+) -> Container:
+    """Check everything against the records as they are now, then make it.
+
+    *items* go to *directory*. *auto_userns* chooses the maps of *asked*.
+    """
+    check_maps(asked.maps)
+    locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
+    if auto_userns is not None or asked.maps != Maps():
+        locks.append(Kind.USERNS)
+    volatile = wanted.flags.get("Volatile") is True
+    copying = (
+        precopied(shop, image, asked, wanted.layer, volatile=volatile)
+        if image and auto_userns is None
+        else nullcontext()
+    )
+    with copying as copy, shop.writing(*locks) as tx:
+        source = lookup.image(shop.all_images(tx), image) if image else None
+        if tx.containers.get(wanted.id) is not None:
+            raise DuplicateIDError("container", wanted.id)
+        names = tx.containers.claim_names(wanted.names)
+        if auto_userns is not None:
+            asked = asked._replace(maps=_chosen_maps(shop, tx, auto_userns, source))
+        wanted = wanted._replace(
+            names=names,
+            image=source.id if source else "",
+            uid_map=asked.maps.uid,
+            gid_map=asked.maps.gid,
+        )
+        below = top_layer(shop, tx, source, asked) if source and source.layer else None
+        maps = recorded(shop, _wanted_owners(shop, asked, source, below))
+        layer = Layer(
+            id=wanted.layer,
+            parent=below.id if below else None,
+            mount_label=str(wanted.flags["MountLabel"]),
+            uid_map=maps.uid,
+            gid_map=maps.gid,
+        )
+        usable = copy if copy is not None and copy.serves(layer, below) else None
+        return _make(shop, tx, wanted, layer, items=items, directory=directory, copy=usable)
+
+
+def _chosen_maps(shop: Workshop, tx: WriteTx, auto_userns: AutoUserNs, image: Image | None) -> Maps:
+    from backend.api.userns import choose_maps
+
+    maps = choose_maps(shop, tx, auto_userns, image)
+    check_maps(maps)
+    return maps
+
+
+def _wanted_owners(
+    shop: Workshop, asked: WantedOwners, image: Image | None, below: Layer | None
+) -> Maps:
+    """Maps of the container's own layer: those that were asked for, else what it stands on."""
+    if below is not None:
+        other = maps_of(below)
+    else:
+        other = Maps() if image else Maps(shop.options.uid_map, shop.options.gid_map)
+    return asked.maps.or_else(other, host_uid=asked.host_uids, host_gid=asked.host_gids)
+
+
+def _make(
+    shop: Workshop,
+    tx: WriteTx,
+    wanted: Container,
+    layer: Layer,
+    *,
+    items: Sequence[tuple[str, bytes]],
+    directory: str,
+    copy: Copied | None,
+) -> Container:
+    """Items first, then the layer, then the record."""
+    volatile = wanted.flags.get("Volatile") is True
+    with withdrawn_on_failure(directory, [key for key, _ in items]):
+        for key, data in items:
+            bigdata.write(directory, key, data)
+            wanted = with_item(wanted, key, data)
+        if copy is None:
+            layer = make_layer(shop, tx, layer, writable=True, volatile=volatile)
+        else:
+            layer = record_layer(shop, tx, layer, copy.fill, writable=True, volatile=volatile)
+        try:
+            tx.containers.put(wanted)
+            tx.containers.save()
+        except NotFlushedError:  # it is there
+            raise
+        except BaseException:
+            remove_layer(shop, tx, layer)
+            raise
+    return wanted
