@@ -70,9 +70,6 @@ class Containers(Attached[Container]):
         from backend.api.containermaking import make_container
         from backend.api.mapped import WantedOwners
 
-        items = tuple(big_data)
-        for key, _ in items:
-            self._check_key(key)
         self._check_storage_options(storage_opt)
         volatile = volatile or self._shop.options.transient
         wanted = Container(
@@ -89,15 +86,14 @@ class Containers(Attached[Container]):
             host_uids=host_uid_mapping,
             host_gids=host_gid_mapping,
         )
-        directory = self._items_directory(wanted)
         return make_container(
             self._shop,
             wanted,
             image,
             asked,
             auto_userns=auto_userns,
-            items=items,
-            directory=directory,
+            items=self._checked_items(big_data),
+            directory=self._items_directory(wanted),
         )
 
     def delete(self, reference: str, *, force: bool = False) -> None:
@@ -143,6 +139,12 @@ class Containers(Attached[Container]):
         snapshot = self._shop.fresh()
         container = lookup.container(snapshot.containers, reference)
         return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
+
+    def _checked_items(self, items: Iterable[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
+        found = tuple(items)
+        for key, _ in found:
+            self._check_key(key)
+        return found
 
     def _check_storage_options(self, options: Mapping[str, str]) -> None:
         if options:

@@ -1,6 +1,6 @@
 """Which layer a container of an image stands on: the top layer, or a copy with other owners.
 
-Used by: backend.api.{containermaking,precopied,imagemounts}. Knows nothing of: who chose the owners.
+Used by: backend.api.{containermaking,precopied,imagemounts}. Knows nothing of: who chose them.
 Source: containers/storage store.go (imageTopLayerForMapping). Crash table: backend/LOCKING.md.
 """
 
