@@ -1,109 +1,45 @@
-"""A small store, and every operation that changes it.
+"""Every operation that changes a store, to be cut short.
 
-Used by: tests.support.crashlives. All IDs are given, so that a whole life and one that was cut
-short can be compared object by object.
+Used by: tests.support.crashlives. Knows nothing of: how, and what is looked at then.
 """
 
-import hashlib
 import io
 import os
-import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from backend import Store, StoreOptions, open_store
-from backend.errors import DamagedError, NotMountedError
+from backend import Store, StoreOptions
+from backend.api.objects import Objects
+from backend.errors import BigDataUnknownError, NotMountedError
 from backend.model.findings import Depth, Fault
 from drivers.erase import erase_tree
-from tests.support.layertars import BASE, TOP
-from tests.support.ociimage import Entry, layer_tar, write_layout
+from tests.support.crashstore import (
+    BLANK,
+    BOX,
+    BOX_ROOT,
+    DOOMED,
+    DOOMED_BOX,
+    DOOMED_IMAGE,
+    DOOMED_TOP,
+    HIGH,
+    IMAGE,
+    ITEMS,
+    LOST,
+    LOW,
+    MAPS,
+    MORE,
+    NEW,
+    NEW_BOX,
+    NEW_IMAGE,
+    NEW_ROOT,
+    STRAY,
+    roles,
+)
 
-LOW, HIGH, DOOMED, NEW = "a" * 64, "b" * 64, "c" * 64, "d" * 64
-BLANK = "ab" * 32
-IMAGE, DOOMED_IMAGE, DOOMED_TOP, NEW_IMAGE = "1" * 64, "2" * 64, "3" * 64, "4" * 64
-BOX, DOOMED_BOX, DOOMED_ROOT, NEW_BOX, NEW_ROOT = "5" * 64, "6" * 64, "7" * 64, "8" * 64, "9" * 64
-FAR_IMAGE, FAR_LAYER, LOST = "f" * 64, "e" * 64, "0" * 64
-ITEMS: Final = (("manifest", b"{}", None), ("config", b"c", None))
-MORE: Final = layer_tar([Entry("more"), Entry("more/file", b"more\n"), Entry("etc/motd", b"new")])
-
-View = Mapping[str, object]
-
-
-def options(base: str, driver: str) -> StoreOptions:
-    """The store below *base*, which reads another one there too."""
-    shared = f"{driver}.imagestore={base}/shared"
-    return StoreOptions(f"{base}/graph", f"{base}/run", driver=driver, driver_options=(shared,))
-
-
-def make(base: str, driver: str) -> None:
-    """Make it, the other one, and an archive to import."""
-    far = StoreOptions(f"{base}/shared", f"{base}/run-shared", driver=driver)
-    with open_store(far) as store:
-        store.layers.put(io.BytesIO(BASE), id=FAR_LAYER)
-        store.images.create(id=FAR_IMAGE, names=["far"], layer=FAR_LAYER, big_data=ITEMS)
-    with open_store(options(base, driver)) as store:
-        store.layers.put(io.BytesIO(BASE), id=LOW, names=["low"], big_data=[("k", b"v")])
-        store.layers.put(io.BytesIO(TOP), id=HIGH, parent=LOW)
-        store.layers.put(io.BytesIO(TOP), id=DOOMED, parent=LOW, names=["doomed"])
-        store.layers.put(io.BytesIO(TOP), id=DOOMED_TOP, parent=LOW)
-        store.layers.create(id=BLANK, parent=LOW, writable=False)
-        store.images.create(id=IMAGE, names=["image"], layer=HIGH, big_data=ITEMS)
-        store.images.create(id=DOOMED_IMAGE, names=["old"], layer=DOOMED_TOP, big_data=ITEMS)
-        for box, root in ((BOX, NEW[:63] + "0"), (DOOMED_BOX, DOOMED_ROOT)):
-            store.containers.create(
-                id=box, layer_id=root, image=IMAGE, names=[f"box{box[0]}"], big_data=[("d", b"1")]
-            )
-    write_layout(Path(base, "layout"), [[Entry("etc"), Entry("etc/a", b"a" * 9000)]])
-
-
-def view(store: Store) -> View:
-    """Everything that a user of the store can see, but for times."""
-    seen: dict[str, object] = {}
-    snapshot = store.snapshot()
-    for layer in snapshot.layers:
-        plain = layer._replace(created="", location="")
-        items = {key: store.layers.big_data(layer.id, key) for key in layer.big_data_names}
-        seen[f"layer {layer.id}"] = (
-            plain._replace(flags=dict(layer.flags), extra=dict(layer.extra)),
-            items,
-            content(store.driver.diff_directory(layer.id)),
-        )
-    for image in snapshot.images:
-        items = {key: store.images.big_data(image.id, key) for key in image.big_data_names}
-        seen[f"image {image.id}"] = image.names, image.layer, image.metadata, image.digest, items
-    for box in snapshot.containers:
-        items = {key: _item(store, box.id, key) for key in box.big_data_names}
-        seen[f"container {box.id}"] = box.names, box.layer, box.image, box.metadata, items
-        if box.layer in snapshot.layers:
-            seen[f"mount {box.layer}"] = store.mounts.count(box.id)
-    return seen
-
-
-def _item(store: Store, container: str, key: str) -> bytes:
-    try:
-        return store.containers.big_data(container, key)
-    except DamagedError:  # the check tells it too
-        return b"damaged"
-
-
-def content(root: str) -> str:
-    """A digest of a tree: names, kinds, modes, bytes."""
-    known = hashlib.sha256()
-    for directory, names, files in os.walk(root):
-        names.sort()
-        for name in sorted((*names, *files)):
-            path = os.path.join(directory, name)
-            status = os.lstat(path)
-            known.update(
-                f"{os.path.relpath(path, root)} {status.st_mode} {status.st_rdev}".encode()
-            )
-            if stat.S_ISREG(status.st_mode):
-                known.update(Path(path).read_bytes())
-            elif stat.S_ISLNK(status.st_mode):
-                known.update(os.fsencode(os.readlink(path)))
-    return known.hexdigest()
+_SHARING: Final = frozenset(("overlay", "vfs"))
+_ALL: Final = frozenset(("overlay", "vfs", "btrfs"))
 
 
 class Operation(NamedTuple):
@@ -111,7 +47,8 @@ class Operation(NamedTuple):
 
     ``prepare`` is not watched. What backend/LOCKING.md says a stop leaves may be there until then:
     the faults ``halves``, objects that begin with ``changing``. With ``unseen`` no view tells
-    whether it is done.
+    whether it is done. ``settings`` says how the store is opened for it. The Go tools are asked
+    with ``go``: unless they see another store then, or one that is damaged.
     """
 
     name: str
@@ -121,6 +58,9 @@ class Operation(NamedTuple):
     halves: frozenset[Fault] = frozenset()
     changing: str = ""
     unseen: bool = False
+    settings: Callable[[StoreOptions], StoreOptions] | None = None
+    go: bool = True
+    drivers: frozenset[str] = _ALL
 
     @property
     def retry(self) -> Callable[[Store], object]:
@@ -134,10 +74,85 @@ def _new_container(store: Store) -> None:
     )
 
 
+def _mapped_container(store: Store) -> None:
+    store.containers.create(
+        id=NEW_BOX, layer_id=NEW_ROOT, image="image", names=["new"], uid_map=MAPS, gid_map=MAPS
+    )
+
+
+def _without_new_root(store: Store) -> None:
+    if store.snapshot().containers.find(NEW_BOX) is None:
+        if store.snapshot().layers.find(NEW_ROOT) is not None:
+            store.layers.delete(NEW_ROOT)
+        _delete_strays(store)
+
+
+def _delete_strays(store: Store) -> None:
+    for layer, role in roles(store.snapshot()).items():
+        if role == STRAY:
+            store.layers.delete(layer)
+
+
 def _new_container_again(store: Store) -> None:
-    if store.snapshot().layers.find(NEW_ROOT) is not None:
-        store.layers.delete(NEW_ROOT)
+    _without_new_root(store)
     _new_container(store)
+
+
+def _mapped_container_again(store: Store) -> None:
+    _without_new_root(store)
+    _mapped_container(store)
+
+
+def _volatile_container(store: Store) -> None:
+    store.containers.create(id=NEW_BOX, layer_id=NEW_ROOT, image="image", volatile=True)
+
+
+def _volatile_container_again(store: Store) -> None:
+    _without_new_root(store)
+    _volatile_container(store)
+
+
+def _copy_doomed_top(store: Store) -> None:
+    """Let the doomed image have a copy of its top layer, for other owners."""
+    store.containers.create(
+        id=NEW_BOX, layer_id=NEW_ROOT, image=DOOMED_IMAGE, uid_map=MAPS, gid_map=MAPS
+    )
+    store.containers.delete(NEW_BOX)
+
+
+def _delete_copy(store: Store) -> None:
+    """Of the doomed image, or what is left of it."""
+    for layer in roles(store.snapshot()):
+        store.layers.delete(layer)
+
+
+def _copying(place: StoreOptions) -> StoreOptions:
+    """No layer is shown under other IDs: it is copied."""
+    return place._replace(id_shifting=False)
+
+
+def _beside(place: StoreOptions) -> StoreOptions:
+    """Images have a store of their own."""
+    return place._replace(image_store=f"{os.path.dirname(place.graph_root)}/images")
+
+
+def _limited(place: StoreOptions) -> StoreOptions:
+    return place._replace(driver_options=(*place.driver_options, "btrfs.size=50M"))
+
+
+def _fill_image_store(store: Store) -> None:
+    if store.snapshot().layers.find(NEW) is None:
+        store.layers.put(io.BytesIO(MORE), id=NEW)
+    if store.snapshot().images.find(NEW_IMAGE) is None:
+        store.images.create(id=NEW_IMAGE, names=["new"], layer=NEW, big_data=ITEMS)
+
+
+def _empty_image_store(store: Store) -> None:
+    if store.snapshot().images.find(NEW_IMAGE) is not None:
+        store.images.delete(NEW_IMAGE)
+    if store.snapshot().layers.find(NEW) is not None:
+        store.layers.delete(NEW)
+    store.collect_garbage()
 
 
 def _delete_image_again(store: Store) -> None:
@@ -145,11 +160,11 @@ def _delete_image_again(store: Store) -> None:
         store.images.delete(DOOMED_IMAGE)
     if store.snapshot().layers.find(DOOMED_TOP) is not None:
         store.layers.delete(DOOMED_TOP)
+    _delete_strays(store)
     store.collect_garbage()
 
 
 def _unmount_again(store: Store) -> None:
-    """The next one takes over the directory that was to be the new mount point."""
     _mount(store)
     with suppress(NotMountedError):
         store.mounts.unmount(BOX)
@@ -160,9 +175,66 @@ def _mount(store: Store) -> None:
         store.mounts.mount(BOX)
 
 
+def _mount_image(store: Store) -> None:
+    if store.mounts.count(HIGH) == 0:
+        store.images.mount(IMAGE)
+
+
+def _unmount_image_again(store: Store) -> None:
+    _mount_image(store)
+    with suppress(NotMountedError):
+        store.images.unmount(IMAGE)
+
+
+def _mount_twice(store: Store) -> None:
+    store.mounts.mount(BOX)
+    store.mounts.mount(BOX)
+
+
+def _repair_count_again(store: Store) -> None:
+    _mount(store)
+    with suppress(NotMountedError):
+        store.mounts.unmount(BOX, force=True)
+
+
+def _copy(store: Store) -> None:
+    base = os.path.dirname(store.options.graph_root)
+    store.copy([f"{base}/layout"], f"{BOX_ROOT}:/etc")
+
+
+def _copy_again(store: Store) -> None:
+    _copy(store)
+    with suppress(NotMountedError):
+        store.mounts.unmount(BOX, force=True)
+
+
 def _import(store: Store) -> None:
     base = os.path.dirname(store.options.graph_root)
     store.import_images(f"{base}/layout", names=["imported"])
+
+
+def _export(store: Store) -> None:
+    base = os.path.dirname(store.options.graph_root)
+    store.export_images([IMAGE], f"{base}/exported")
+
+
+def _export_again(store: Store) -> None:
+    """What was cut off lies beside the target, where only its owner can tell what it is."""
+    for left in Path(store.options.graph_root).parent.glob(".exported.*"):
+        left.unlink()
+    _export(store)
+
+
+def _without_item(kind: Objects[Any], reference: str, key: str, store: Store) -> None:
+    with suppress(BigDataUnknownError):
+        kind.remove_big_data(reference, key)
+    store.collect_garbage()
+
+
+def _driver_layer(store: Store) -> None:
+    """One that only the driver knows; it goes again, as no store can tell whose it is."""
+    store.layers.create_driver_layer(id=LOST, parent=LOW)
+    store.collect_garbage()
 
 
 def _garbage(store: Store) -> None:
@@ -176,8 +248,8 @@ def _damage(store: Store) -> None:
     if store.paths.driver == "overlay":
         (home / "l" / (home / LOW / "link").read_text()).unlink()
     content = store.driver.diff_directory(DOOMED_TOP)
-    erase_tree(content)
-    os.makedirs(content)
+    for name in os.listdir(content):
+        erase_tree(os.path.join(content, name))
 
 
 def _repair(store: Store) -> None:
@@ -192,37 +264,78 @@ def _repair_again(store: Store) -> None:
     _delete_image_again(store)
 
 
+_CONTAINER_HALVES: Final = frozenset((Fault.RECORD, Fault.DATA_MISSING))
+
 OPERATIONS: Final = (
     Operation("create layer", lambda s: s.layers.create(id=NEW, parent=LOW, names=["new"],
                                                         big_data=[("k", b"v")])),
+    Operation("limited layer", lambda s: s.layers.create(id=NEW, parent=LOW),
+              settings=_limited, drivers=frozenset(("btrfs",))),
+    Operation("driver layer", _driver_layer, unseen=True,
+              halves=frozenset((Fault.LAYER_UNACCOUNTED,))),
     Operation("put layer", lambda s: s.layers.put(io.BytesIO(MORE), id=NEW, parent=HIGH,
                                                   names=["new"], big_data=[("k", b"v")])),
+    Operation("put mapped layer", lambda s: s.layers.put(io.BytesIO(MORE), id=NEW, parent=LOW,
+                                                         uid_map=MAPS, gid_map=MAPS)),
     Operation("apply diff", lambda s: s.layers.apply_diff(BLANK, io.BytesIO(MORE)),
               changing=f"layer {BLANK}"),
     Operation("delete layer", lambda s: s.layers.delete(DOOMED)),
+    Operation("delete copy", _delete_copy, prepare=_copy_doomed_top, settings=_copying,
+              changing="layer a copy", unseen=True),
     Operation("create image", lambda s: s.images.create(id=NEW_IMAGE, names=["new"],
                                                         layer=HIGH, big_data=ITEMS)),
     Operation("delete image", lambda s: s.images.delete(DOOMED_IMAGE), _delete_image_again,
               unseen=True),
+    Operation("delete copied image", lambda s: s.images.delete(DOOMED_IMAGE), _delete_image_again,
+              prepare=_copy_doomed_top, settings=_copying, unseen=True, changing="layer a copy"),
+    Operation("fill image store", _fill_image_store, settings=_beside, go=False),
+    Operation("empty image store", _empty_image_store, prepare=_fill_image_store, unseen=True,
+              settings=_beside, go=False),
     Operation("create container", _new_container, _new_container_again),
+    Operation("mapped container", _mapped_container, _mapped_container_again,
+              changing=f"layer {STRAY}"),
+    Operation("copied container", _mapped_container, _mapped_container_again,
+              changing=f"layer {STRAY}", settings=_copying, drivers=frozenset(("overlay",))),
+    Operation("volatile container", _volatile_container, _volatile_container_again),
+    Operation("transient container", _new_container, _new_container_again,
+              settings=lambda place: place._replace(transient=True), go=False),
     Operation("delete container", lambda s: s.containers.delete(DOOMED_BOX),
-              halves=frozenset((Fault.RECORD, Fault.DATA_MISSING)),
-              changing=f"container {DOOMED_BOX}"),
+              halves=_CONTAINER_HALVES, changing=f"container {DOOMED_BOX}"),
     Operation("layer names", lambda s: s.layers.set_names(LOW, ["x", "y"])),
+    Operation("layer flags", lambda s: s.layers.set_flags(LOW, {"mine": 1})),
     Operation("layer data", lambda s: s.layers.set_big_data(LOW, "k", b"w" * 5000)),
+    Operation("new layer data", lambda s: s.layers.set_big_data(HIGH, "k", b"w" * 5000)),
+    Operation("layer data away", lambda s: s.layers.remove_big_data(LOW, "k"),
+              lambda s: _without_item(s.layers, LOW, "k", s), unseen=True),
     Operation("image names", lambda s: s.images.add_names(IMAGE, ["old"])),
     Operation("image metadata", lambda s: s.images.set_metadata(IMAGE, "m")),
     Operation("image data", lambda s: s.images.set_big_data(IMAGE, "more", b"w" * 5000)),
+    Operation("image data away", lambda s: s.images.remove_big_data(IMAGE, "note"),
+              lambda s: _without_item(s.images, IMAGE, "note", s), unseen=True),
     Operation("container data", lambda s: s.containers.set_big_data(BOX, "d", b"w")),
+    Operation("container flags", lambda s: s.containers.set_flags(BOX, {"mine": 1})),
     Operation("mount", lambda s: s.mounts.mount(BOX), _mount),
     Operation("unmount", lambda s: s.mounts.unmount(BOX), _unmount_again, unseen=True,
               prepare=lambda s: s.mounts.mount(BOX)),
+    Operation("mapped mount", lambda s: s.mounts.mount(NEW_BOX),
+              lambda s: None if s.mounts.count(NEW_BOX) else s.mounts.mount(NEW_BOX),
+              prepare=_mapped_container),
+    Operation("mount image", lambda s: s.images.mount(IMAGE), _mount_image),
+    Operation("unmount image", lambda s: s.images.unmount(IMAGE), _unmount_image_again,
+              unseen=True, prepare=lambda s: s.images.mount(IMAGE)),
+    Operation("repair count", lambda s: s.mounts.repair({BOX_ROOT: 2}), _repair_count_again,
+              unseen=True, prepare=_mount_twice),
+    Operation("copy", _copy, _copy_again, unseen=True, changing=f"layer {BOX_ROOT}"),
     Operation("import", _import, changing="image 9aa86f68f503"),
-    Operation("pull up", lambda s: s.images.add_names("far", ["near"])),
+    Operation("export", _export, _export_again, unseen=True),
+    Operation("pull up", lambda s: s.images.add_names("far", ["near"]), drivers=_SHARING,
+              go=False),
     Operation("collect garbage", lambda s: s.collect_garbage(), prepare=_garbage,
               halves=frozenset((Fault.LAYER_UNACCOUNTED,)), unseen=True),
-    Operation("repair", _repair, _repair_again, prepare=_damage, unseen=True,
+    Operation("repair", _repair, _repair_again, prepare=_damage, unseen=True, go=False,
               halves=frozenset((Fault.LAYER_LINKS, Fault.LAYER_CONTENT, Fault.LAYER_DIGEST))),
+    Operation("shutdown", lambda s: s.shutdown(force=True), unseen=True,
+              prepare=lambda s: s.mounts.mount(BOX)),
     Operation("wipe", lambda s: s.wipe(), unseen=True, changing="container ",
-              halves=frozenset((Fault.RECORD, Fault.DATA_MISSING))),
+              halves=_CONTAINER_HALVES),
 )  # fmt: skip

@@ -2,12 +2,13 @@
 
 Used by: tests.support.crashlives. The kernel asks, by way of a seccomp listener, before it makes a
 call of the table below; so calls of ctypes, of threads and of helper programs count like Python's
-own. The numbers are those of x86-64. Needs root.
+own. Needs root.
 """
 
 import ctypes
 import fcntl
 import os
+import platform
 import select
 import signal
 import socket
@@ -19,26 +20,56 @@ from typing import Final, NamedTuple, TypeVar
 T = TypeVar("T")
 
 PATH0, PATH1, FILE0, OTHER = "path in 0", "path in 1", "descriptor in 0", "other"
-CALLS: Final = {
-    1: ("write", FILE0), 18: ("pwrite", FILE0), 20: ("writev", FILE0), 296: ("pwritev", FILE0),
-    328: ("pwritev2", FILE0), 40: ("sendfile", FILE0), 326: ("copy_file_range", OTHER),
-    257: ("openat", PATH1), 437: ("openat2", PATH1), 2: ("open", PATH0), 85: ("creat", PATH0),
-    258: ("mkdirat", PATH1), 83: ("mkdir", PATH0), 133: ("mknod", PATH0), 259: ("mknodat", PATH1),
-    82: ("rename", PATH0), 264: ("renameat", PATH1), 316: ("renameat2", PATH1),
-    86: ("link", PATH0), 265: ("linkat", PATH1), 88: ("symlink", PATH0), 266: ("symlinkat", OTHER),
-    87: ("unlink", PATH0), 263: ("unlinkat", PATH1), 84: ("rmdir", PATH0),
-    76: ("truncate", PATH0), 77: ("ftruncate", FILE0), 285: ("fallocate", FILE0),
-    74: ("fsync", FILE0), 75: ("fdatasync", FILE0), 306: ("syncfs", FILE0), 162: ("sync", OTHER),
-    90: ("chmod", PATH0), 91: ("fchmod", FILE0), 268: ("fchmodat", PATH1),
-    452: ("fchmodat2", PATH1),
-    92: ("chown", PATH0), 93: ("fchown", FILE0), 94: ("lchown", PATH0), 260: ("fchownat", PATH1),
-    188: ("setxattr", PATH0), 189: ("lsetxattr", PATH0), 190: ("fsetxattr", FILE0),
-    197: ("removexattr", PATH0), 198: ("lremovexattr", PATH0), 199: ("fremovexattr", FILE0),
-    280: ("utimensat", PATH1), 16: ("ioctl", FILE0),
-    165: ("mount", PATH1), 166: ("umount2", PATH0), 428: ("open_tree", PATH1),
-    429: ("move_mount", OTHER), 430: ("fsopen", OTHER), 431: ("fsconfig", OTHER),
-    432: ("fsmount", OTHER), 442: ("mount_setattr", OTHER), 272: ("unshare", OTHER),
+_WHERE: Final = {
+    PATH0: "open creat mkdir mknod rename link symlink unlink rmdir truncate chmod chown lchown"
+    " setxattr lsetxattr removexattr lremovexattr umount2",
+    PATH1: "openat openat2 mkdirat mknodat renameat renameat2 linkat unlinkat fchmodat fchmodat2"
+    " fchownat utimensat mount open_tree",
+    FILE0: "write pwrite writev pwritev pwritev2 sendfile ftruncate fallocate fsync fdatasync"
+    " syncfs fchmod fchown fsetxattr fremovexattr ioctl",
+    OTHER: "copy_file_range symlinkat sync move_mount fsopen fsconfig fsmount mount_setattr"
+    " unshare",
+}
+"""Where to read what a call works on."""
+
+_COMMON: Final = {
+    "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432,
+    "openat2": 437, "mount_setattr": 442, "fchmodat2": 452,
 }  # fmt: skip
+_NUMBERS: Final = {
+    "x86_64": _COMMON | {
+        "write": 1, "open": 2, "ioctl": 16, "pwrite": 18, "writev": 20, "sendfile": 40,
+        "fsync": 74, "fdatasync": 75, "truncate": 76, "ftruncate": 77, "rename": 82, "mkdir": 83,
+        "rmdir": 84, "creat": 85, "link": 86, "unlink": 87, "symlink": 88, "chmod": 90,
+        "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94, "mknod": 133, "sync": 162,
+        "mount": 165, "umount2": 166, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190,
+        "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "openat": 257,
+        "mkdirat": 258, "mknodat": 259, "fchownat": 260, "unlinkat": 263, "renameat": 264,
+        "linkat": 265, "symlinkat": 266, "fchmodat": 268, "unshare": 272, "utimensat": 280,
+        "fallocate": 285, "pwritev": 296, "syncfs": 306, "renameat2": 316, "seccomp": 317,
+        "copy_file_range": 326, "pwritev2": 328,
+    },
+    "aarch64": _COMMON | {
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
+        "fremovexattr": 16, "ioctl": 29, "mknodat": 33, "mkdirat": 34, "unlinkat": 35,
+        "symlinkat": 36, "linkat": 37, "renameat": 38, "umount2": 39, "mount": 40,
+        "truncate": 45, "ftruncate": 46, "fallocate": 47, "fchmod": 52, "fchmodat": 53,
+        "fchownat": 54, "fchown": 55, "openat": 56, "write": 64, "writev": 66, "pwrite": 68,
+        "pwritev": 70, "sendfile": 71, "sync": 81, "fsync": 82, "fdatasync": 83,
+        "utimensat": 88, "unshare": 97, "syncfs": 267, "renameat2": 276, "seccomp": 277,
+        "copy_file_range": 285, "pwritev2": 287,
+    },
+}  # fmt: skip
+"""Calls by machine; those that only older machines have are missing from newer ones."""
+
+MACHINES: Final = frozenset(_NUMBERS)
+_HERE: Final = _NUMBERS.get(platform.machine(), {})
+CALLS: Final = {
+    _HERE[name]: (name, where)
+    for where, names in _WHERE.items()
+    for name in names.split()
+    if name in _HERE
+}
 """Number: name and where to read what it works on."""
 
 OPENERS: Final = frozenset(("openat", "openat2", "open", "creat", "open_tree", "fsopen", "fsmount"))
@@ -56,8 +87,12 @@ GROWERS: Final = frozenset(
 """Calls that need room; flushes are among them, because some file systems give it late."""
 
 _MAKES: Final = os.O_CREAT | os.O_TRUNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
-_IOCTLS: Final = (0x40049409, 0x4020940D)
-"""FICLONE and FICLONERANGE: the ioctl calls that change a file."""
+_IOCTLS: Final = {
+    *(0x40049409, 0x4020940D, 0xC0189436),  # FICLONE, FICLONERANGE, FIDEDUPERANGE
+    *(0x5000940E, 0x5000940F, 0x50009417, 0x4008941A),  # of a subvolume: make, delete, copy, flags
+    *(0xC0109428, 0x4010942A, 0x8030942B),  # quotas, of btrfs too
+}
+"""The ioctl calls that change something."""
 
 
 class Call(NamedTuple):
@@ -82,7 +117,7 @@ Decide = Callable[[Call], int]
 _libc = ctypes.CDLL(None, use_errno=True)
 _NOTIFICATION: Final = struct.Struct("<QIIiIQ6Q")
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
-_SECCOMP, _SET_FILTER, _LISTENER = 317, 1, 8
+_SET_FILTER, _LISTENER = 1, 8
 
 
 def run(prepare: Callable[[], T], function: Callable[[T], None], decide: Decide) -> Ended:
@@ -146,7 +181,7 @@ def _filter() -> int:
     program = ctypes.create_string_buffer(
         struct.pack("<HxxxxxxQ", len(steps), ctypes.addressof(code))
     )
-    listener = int(_libc.syscall(_SECCOMP, _SET_FILTER, _LISTENER, program))
+    listener = int(_libc.syscall(_HERE["seccomp"], _SET_FILTER, _LISTENER, program))
     if listener < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), "seccomp")
