@@ -62,6 +62,7 @@ class Views:
         directory = self._layout.directory(request.layer)
         target = self._merged(request.layer, directory)
         if mountinfo.at(target) is not None:
+            shifting.detach(_mapped(target))  # left by a crash, if it is there
             return target
         overlay = self.assembly.overlay(request, directory)
         _make_mount_point(request.layer, target)
