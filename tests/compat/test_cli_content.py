@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.root, pytest.mark.gotools]
 def test_archives_come_in_and_go_out_alike(filled: Twins, suffix: str) -> None:
     mode = "w" if suffix == "plain" else f"w:{suffix}"
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode=mode) as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=made, mode=mode) as tar:
         tar.addfile(tarfile.TarInfo("etc/file"))
     words = ("import-layer", "-i", "loaded", "-n", "l", "bottom")
     filled.same(*words, stdin=made.getvalue())

@@ -49,7 +49,7 @@ def marks(*lowers: Path) -> OverlayMarks:
 
 def packed(directory: Path, **options: object) -> bytes:
     with opened(directory) as root:
-        return b"".join(pack_tree(root, **options))  # type: ignore[arg-type]  # options by name
+        return b"".join(pack_tree(root, **options))
 
 
 def descriptors() -> int:

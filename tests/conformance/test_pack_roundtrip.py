@@ -128,7 +128,7 @@ def make_one(path: bytes, file: File, lower: bytes, earlier: list[bytes]) -> Non
         case "whiteout":
             os.mknod(path, stat.S_IFCHR, 0)
         case _:
-            Path(os.fsdecode(path)).write_bytes(file.content if file.kind == "file" else b"x")  # type: ignore[arg-type]  # bytes, for a file
+            Path(os.fsdecode(path)).write_bytes(file.content if file.kind == "file" else b"x")
     os.chown(path, *file.owner)
     os.chmod(path, file.mode)
     if file.kind == "capable":

@@ -69,7 +69,7 @@ class Interrupted(io.RawIOBase):
 
     def readinto(self, buffer: object) -> int:
         """Give a piece; the middle is never inside one."""
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # any writable buffer
+        view = memoryview(buffer).cast("B")
         if self._half == 0:
             self._half = -1
             self._act()

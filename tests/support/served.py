@@ -104,7 +104,7 @@ def fuse_holders() -> set[int]:
     return holders
 
 
-def within(seconds: float, condition) -> bool:  # type: ignore[no-untyped-def]  # any callable
+def within(seconds: float, condition) -> bool:
     """Whether *condition* comes true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

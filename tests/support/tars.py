@@ -72,7 +72,7 @@ def extended(*records: bytes, type: bytes = b"x") -> bytes:  # noqa: A002 - as t
     return file(b"pax", b"".join(records), type=type)
 
 
-def archive(format: int, *members: tuple[str, bytes | None, dict[str, Any]]) -> bytes:  # noqa: A002
+def archive(format: int, *members: tuple[str, bytes | None, dict[str, Any]]) -> bytes:  # noqa: A002 - see tarfile
     """What tarfile makes: a directory where the content is None, unless a type is given."""
     out = io.BytesIO()
     with tarfile.open(

@@ -8,7 +8,6 @@ import pytest
 
 from drivers.overlay.diffing import FullComparisonNeededError, changes_of
 
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 PREFIX = b"user.overlay."
 
 
@@ -85,7 +84,7 @@ def test_what_is_in_a_directory_that_replaces_a_file_is_added(upper: Path, lower
     ]
 
 
-@AS_ROOT
+@pytest.mark.root
 def test_a_whiteout_says_what_was_removed(upper: Path, lower: Path) -> None:
     for name in ("dir/file", "dir/never"):
         os.mknod(upper / name, stat.S_IFCHR, 0)

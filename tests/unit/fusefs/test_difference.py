@@ -20,9 +20,9 @@ from fusefs.nodes.text import Look, SyntheticDirectory
 
 
 def snapshot(
-    layers: list[Layer] | LayerTable = [],  # noqa: B006
-    images: list[Image] | ImageTable = [],  # noqa: B006
-    containers: list[Container] | ContainerTable = [],  # noqa: B006
+    layers: list[Layer] | LayerTable = [],  # noqa: B006 - never changed
+    images: list[Image] | ImageTable = [],  # noqa: B006 - never changed
+    containers: list[Container] | ContainerTable = [],  # noqa: B006 - never changed
     **rest: Any,
 ) -> Snapshot:
     return Snapshot(
@@ -63,7 +63,7 @@ class Shown:
         self.records = records
         self.options = StoreOptions(graph_root="/nowhere", run_root="/nowhere")
         self.driver = _NoDriver()
-        context = TreeContext(store=self, content=self)  # type: ignore[arg-type]
+        context = TreeContext(store=self, content=self)
         self.root = build_tree(context)
 
     def cached(self) -> Snapshot:
@@ -189,7 +189,7 @@ def test_a_new_directory_is_not_named_because_the_kernel_may_have_mounts_in_it()
 def test_tables_that_did_not_change_are_not_looked_at() -> None:
     class Untouchable(LayerTable):
         @property
-        def by_id(self) -> Any:  # type: ignore[override]
+        def by_id(self) -> Any:
             raise AssertionError("looked at")
 
     table = Untouchable(BASE)
@@ -223,7 +223,7 @@ def test_what_came_and_went_between_two_looks_is_forgotten_all_the_same() -> Non
 
 def test_a_tree_knows_all_that_it_showed_since_it_was_last_asked() -> None:
     shown = Shown(STATES["layers"])
-    context = TreeContext(store=shown, content=shown)  # type: ignore[arg-type]
+    context = TreeContext(store=shown, content=shown)
     first = context.records()
     assert context.shown() == (first,)
     shown.records = snapshot()
@@ -235,9 +235,9 @@ def test_a_tree_knows_all_that_it_showed_since_it_was_last_asked() -> None:
 
 def test_telling_events_sets_the_time_of_the_last_change(tmp_path: Path) -> None:
     shown = Shown(STATES["layers"])
-    context = TreeContext(store=shown, content=shown)  # type: ignore[arg-type]
+    context = TreeContext(store=shown, content=shown)
     root = build_tree(context)
-    node = root.child(b"layers").child(TOP.encode())  # type: ignore[attr-defined]
+    node = root.child(b"layers").child(TOP.encode())
     before = node.attributes()
     context.tell(difference(snapshot(), STATES["layers"]).events)
     assert node.attributes().ctime_ns > before.ctime_ns

@@ -31,7 +31,7 @@ def busy() -> Iterator[list[bool]]:
 
 
 def _wait(fd: int) -> Awaitable[None]:
-    return pyfuse3.trio.lowlevel.wait_readable(fd)  # type: ignore[attr-defined]  # the stub does not name it
+    return pyfuse3.trio.lowlevel.wait_readable(fd)
 
 
 def _lets_nobody_run(step: Callable[[], Any]) -> bool:
@@ -44,11 +44,11 @@ def _lets_nobody_run(step: Callable[[], Any]) -> bool:
 
 def test_pyfuse3_still_takes_what_it_waits_with_from_its_global_trio(busy: list[bool]) -> None:
     del busy
-    assert pyfuse3.trio is not trio  # type: ignore[attr-defined]
-    assert pyfuse3.trio.ClosedResourceError is trio.ClosedResourceError  # type: ignore[attr-defined]
-    assert pyfuse3.trio.lowlevel.current_task is trio.lowlevel.current_task  # type: ignore[attr-defined]
+    assert pyfuse3.trio is not trio
+    assert pyfuse3.trio.ClosedResourceError is trio.ClosedResourceError
+    assert pyfuse3.trio.lowlevel.current_task is trio.lowlevel.current_task
     readiness.restore()
-    assert pyfuse3.trio is trio  # type: ignore[attr-defined]
+    assert pyfuse3.trio is trio
 
 
 def test_another_pyfuse3_without_that_global_is_left_alone(

@@ -207,7 +207,7 @@ def test_layers_are_found_by_each_of_their_digests(store: Store) -> None:
 def test_flags_are_replaced_but_not_the_one_that_is_the_stores_own(store: Store) -> None:
     store.layers.create(names=["one"], flags={"a": 1})
     store.layers.set_flags("one", {"b": [2]})
-    assert dict(store.snapshot().layers.find("one").flags) == {"b": [2]}  # type: ignore[union-attr]
+    assert dict(store.snapshot().layers.find("one").flags) == {"b": [2]}
     with pytest.raises(InvalidValueError):
         store.layers.set_flags("one", {"incomplete": True})
 

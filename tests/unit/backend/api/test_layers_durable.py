@@ -104,6 +104,21 @@ def test_an_applied_archive_is_flushed_between_two_records(
     assert unsafe_renames(trace.steps, options) == []
 
 
+@pytest.mark.overlay
+@pytest.mark.parametrize("options", ["overlay"], indirect=True)
+def test_an_archive_for_an_empty_layer_is_flushed_before_its_files_get_their_places(
+    store: Store, options: StoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = store.layers.create(names=["empty"])
+    trace = Trace(monkeypatch)
+    store.layers.apply_diff("empty", io.BytesIO(BASE))
+    diff = store.driver.diff_directory(layer.id)
+    placed = [place for place, step in enumerate(trace.steps) if step == ("rename", f"{diff}/usr")]
+    kinds = [step.what for step in trace.steps]
+    assert kinds.index("flush") < placed[0] < declared(trace.steps, options)
+    assert unsafe_renames(trace.steps, options) == []
+
+
 def test_an_empty_layer_needs_no_flush_of_all_that_others_wrote(
     store: Store, options: StoreOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def test_an_archive_that_is_not_the_expected_one_leaves_nothing(
     other = sha256(b"other")
     for wrong in ({"expected_digest": other}, {"expected_diff_digest": other}):
         with pytest.raises(ArchiveError, match=f"{sha256(TOP)}, not {other}"):
-            store.layers.put(io.BytesIO(TOP), parent="base", **wrong)  # type: ignore[arg-type]
+            store.layers.put(io.BytesIO(TOP), parent="base", **wrong)
     with pytest.raises(InvalidValueError, match="sha256"):
         store.layers.put(io.BytesIO(TOP), expected_digest="sha512:" + "0" * 128)
     assert files_of(options.graph_root) == before

@@ -8,8 +8,6 @@ import pytest
 
 from drivers.linux import capability, xattr
 
-ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for trusted.*")
-
 
 def test_an_attribute_is_set_listed_read_and_removed_by_descriptor(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -25,7 +23,6 @@ def test_an_attribute_is_set_listed_read_and_removed_by_descriptor(tmp_path: Pat
 
 
 @pytest.mark.root
-@ROOT
 def test_a_link_has_attributes_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("file")
@@ -50,6 +47,5 @@ def test_only_one_name_of_the_directory_is_taken(tmp_path: Path, entry: bytes) -
 
 
 @pytest.mark.root
-@ROOT
 def test_root_can_mount() -> None:
     assert capability.can_mount()

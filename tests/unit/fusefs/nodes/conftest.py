@@ -175,7 +175,7 @@ class Tree:
 
 def read_all(read: object) -> bytes:
     found = b""
-    while piece := read(len(found), 4096):  # type: ignore[operator]
+    while piece := read(len(found), 4096):
         found += piece
     return found
 

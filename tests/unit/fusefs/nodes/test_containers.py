@@ -130,7 +130,7 @@ def test_a_pending_container_is_bound_by_its_image(tree: Tree, image: Image) -> 
     assert (web.image, web.names, web.metadata) == (image.id, ("web", "www"), "{}")
     assert web.flags == {"MountLabel": "", "MountOpts": ["nodev"], "ProcessLabel": "", "mine": True}
     assert tree.node("containers/web").ino == number == held.ino
-    assert held.child(b"id").open(0, CALLER).read(0, 100) == f"{web.id}\n".encode()  # type: ignore[attr-defined]
+    assert held.child(b"id").open(0, CALLER).read(0, 100) == f"{web.id}\n".encode()
     assert "rootfs" in tree.names("containers/web")
     assert tree.names("containers") == ["by-id", "web", "www"]
     with pytest.raises(FileExistsError):

@@ -30,7 +30,7 @@ def show(
         owners=owners,
         rebase=rebase,
     )
-    return RootDirectory(view, 7)  # type: ignore[arg-type]
+    return RootDirectory(view, 7)
 
 
 def below(directory: Node, *names: bytes) -> Node:
@@ -194,6 +194,6 @@ def test_a_link_that_moves_with_its_directory_is_rebased_anew(tmp_path: Path) ->
     assert isinstance(above, Directory)
     assert link.target() == b"../../target"
 
-    above.rename(b"b", root, b"b", 0, Caller(0, 0, 1))  # type: ignore[arg-type]
+    above.rename(b"b", root, b"b", 0, Caller(0, 0, 1))
 
     assert link.target() == b"../target"

@@ -128,7 +128,7 @@ def test_images_without_names_are_dangling(tree: Tree, image: Image) -> None:
 def test_ln_s_adds_a_name(tree: Tree, image: Image, target: str) -> None:
     tree.mkdir("images/localhost")
     link = tree.symlink(target.format(id=image.id), "images/localhost/mine:1")
-    assert link.target() == f"../by-id/{image.id}".encode()  # type: ignore[attr-defined]
+    assert link.target() == f"../by-id/{image.id}".encode()
     assert names_of(tree, image)[0] == "localhost/mine:1"
     assert tree.readlink("images/localhost/mine:1") == f"../by-id/{image.id}"
 

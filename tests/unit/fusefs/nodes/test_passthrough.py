@@ -25,7 +25,7 @@ def show(
         immutable=not writable,
         descriptors=descriptors or Descriptors(),
     )
-    return RootDirectory(view, 7)  # type: ignore[arg-type]
+    return RootDirectory(view, 7)
 
 
 def below(directory: Node, name: bytes) -> BackedDirectory:
@@ -174,7 +174,7 @@ def test_what_is_read_only_refuses_every_change(tmp_path: Path) -> None:
         lambda: root.make_hard_link(b"n", node, ME),
         lambda: root.unlink(b"f", ME),
         lambda: root.remove_directory(b"d", ME),
-        lambda: root.rename(b"f", root, b"n", 0, ME),  # type: ignore[arg-type]
+        lambda: root.rename(b"f", root, b"n", 0, ME),
         lambda: node.open(os.O_WRONLY, ME),
         lambda: node.open(os.O_RDONLY | os.O_TRUNC, ME),
         lambda: node.set_attributes(AttributeChange(mode=0), ME),
@@ -211,7 +211,7 @@ def test_deletions_ask_first(tmp_path: Path) -> None:
         raise PermissionError(errno.EPERM, "held back", os.fsdecode(name))
 
     view = View("k", lambda: os.open(tmp_path, os.O_PATH), writable=True, may_delete=refuse)
-    root = RootDirectory(view, 7)  # type: ignore[arg-type]
+    root = RootDirectory(view, 7)
     with refuses(errno.EPERM):
         root.unlink(b"f", ME)
     root.create(b"g", 0o644, os.O_WRONLY, ME)[1].release()
@@ -224,7 +224,7 @@ def test_between_views_a_rename_is_exdev(tmp_path: Path) -> None:
     (tmp_path / "a" / "f").touch()
     one, two = show(tmp_path / "a", writable=True), show(tmp_path / "b", "two", writable=True)
     with refuses(errno.EXDEV):
-        one.rename(b"f", two, b"f", 0, ME)  # type: ignore[arg-type]
+        one.rename(b"f", two, b"f", 0, ME)
     with refuses(errno.EXDEV):
         two.make_hard_link(b"f", one.child(b"f"), ME)
 

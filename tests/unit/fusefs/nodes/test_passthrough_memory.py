@@ -21,7 +21,7 @@ def show(path: Path, *, immutable: bool = True, listings: Listings | None = None
         immutable=immutable,
         listings=listings or Listings(),
     )
-    return RootDirectory(view, 7)  # type: ignore[arg-type]
+    return RootDirectory(view, 7)
 
 
 def listed(directory: Directory, step: int = 100) -> list[bytes]:

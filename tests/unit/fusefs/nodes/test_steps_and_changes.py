@@ -43,7 +43,7 @@ def test_no_configuration_whatever_makes_it_fail(configuration: bytes, layers: i
 
 def test_odd_histories_are_no_error() -> None:
     for history in ("x", 3, None, [1, "a", None], {"a": 1}):
-        assert layer_steps(json.dumps({"history": history}).encode(), 1) == [""]  # noqa: TID251
+        assert layer_steps(json.dumps({"history": history}).encode(), 1) == [""]  # noqa: TID251 - no store file
 
 
 CHANGES = [
