@@ -8,6 +8,7 @@ system is no obstacle. The rest goes on after a failure; the first one is raised
 Subvolumes of btrfs are part of the tree, whoever made them.
 """
 
+import contextlib
 import errno
 import os
 from typing import Final
@@ -16,6 +17,7 @@ from drivers.linux import mount, mountinfo, subvolume
 from drivers.linux.beneath import open_inside
 
 _DEEPEST: Final = 64
+_FILLED: Final = (errno.ENOTEMPTY, errno.EEXIST)
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -63,12 +65,10 @@ def _erase_directory(parent: int, name: bytes) -> None:
     except FileNotFoundError:
         return
     try:
-        if _is_destroyed(parent, name, root):
-            return
-        _empty(root, top=root)
+        if not _is_destroyed(parent, name, root):
+            _erase_opened(parent, name, root, top=root)
     finally:
         os.close(root)
-    os.rmdir(name, dir_fd=parent)
 
 
 def _is_destroyed(parent: int, name: bytes, directory: int) -> bool:
@@ -76,15 +76,16 @@ def _is_destroyed(parent: int, name: bytes, directory: int) -> bool:
     return subvolume.may_be_one(os.fstat(directory)) and subvolume.destroy(parent, name)
 
 
-def _empty(root: int, top: int) -> None:
-    eraser = _Eraser(root, top)
-    eraser.empty(root, depth=0)
-    if eraser.failure is not None:
-        raise eraser.failure
+def _erase_opened(parent: int, name: bytes, directory: int, top: int) -> None:
+    eraser = _Eraser(directory, top)
+    try:
+        eraser.erase(parent, name, directory, depth=0)
+    except OSError as last:
+        raise eraser.failure or last from None
 
 
 class _Eraser:
-    """Empties *root*; what lies too deep for open descriptors is lifted there first.
+    """Erases *root*; what lies too deep for open descriptors is lifted there first.
 
     No directory can leave its subvolume, so a subvolume below has an eraser of its own; but those
     in that one can, and are lifted to the *top* of all, however deep one is nested in another.
@@ -94,58 +95,75 @@ class _Eraser:
         self._root, self._top = root, top
         self.failure: OSError | None = None
 
-    def empty(self, directory: int, depth: int) -> None:
+    def erase(self, parent: int, name: bytes, directory: int, depth: int) -> None:
+        """Remove *name* in *parent*, which is open as *directory*."""
         while True:  # another round finds what was lifted, or written meanwhile
-            os.lseek(directory, 0, os.SEEK_SET)  # btrfs shows no later names without it
-            with os.scandir(directory) as entries:
-                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-            if not found:
-                return
-            for name, is_directory in found:
-                self._remove(directory, name, is_directory=is_directory, depth=depth)
-            if self.failure is not None:
+            had_some = self._empty(directory, depth)
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError as refused:
+                if refused.errno not in _FILLED or self.failure is not None or not had_some:
+                    raise
+                os.lseek(directory, 0, os.SEEK_SET)  # btrfs shows no later names without it
+            else:
                 return
 
-    def _remove(self, parent: int, name: str, *, is_directory: bool, depth: int) -> None:
+    def _empty(self, directory: int, depth: int) -> bool:
+        """Remove what is listed in it. Returns whether anything was."""
+        had_some = False
+        below = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                had_some = True
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(os.fsencode(entry.name))
+                else:
+                    self._remove(directory, entry.name)
+        for name in below:
+            self._remove_directory(directory, name, depth)
+        return had_some
+
+    def _remove(self, parent: int, name: str) -> None:
         try:
-            if not is_directory:
-                os.unlink(name, dir_fd=parent)
-            elif depth >= _DEEPEST:
-                _lift(parent, name, self._root)
-            else:
-                self._remove_directory(parent, name, depth)
+            os.unlink(name, dir_fd=parent)
         except FileNotFoundError:
             pass
         except OSError as exc:
             self.failure = self.failure or exc
 
-    def _remove_directory(self, parent: int, name: str, depth: int) -> None:
+    def _remove_directory(self, parent: int, name: bytes, depth: int) -> None:
         try:
-            os.rmdir(name, dir_fd=parent)
-        except OSError as refused:
-            if refused.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            fd = open_inside(parent, os.fsencode(name), _DIRECTORY)
-            try:
-                if self._is_away(parent, name, fd):
-                    return
-                if subvolume.may_be_one(os.fstat(fd)):
-                    _empty(fd, self._top)
-                else:
-                    self.empty(fd, depth + 1)
-            finally:
-                os.close(fd)
-            os.rmdir(name, dir_fd=parent)
+            if depth >= _DEEPEST:
+                _lift(parent, name, self._root)
+            else:
+                self._enter(parent, name, depth + 1)
+        except FileNotFoundError:
+            pass
+        except OSError as exc:
+            self.failure = self.failure or exc
 
-    def _is_away(self, parent: int, name: str, directory: int) -> bool:
-        """Whether a subvolume is gone from here: destroyed or lifted."""
-        if _is_destroyed(parent, os.fsencode(name), directory):
-            return True
-        if self._root == self._top or not subvolume.may_be_one(os.fstat(directory)):
-            return False
-        _lift(parent, name, self._top)
-        return True
+    def _enter(self, parent: int, name: bytes, depth: int) -> None:
+        try:
+            fd = open_inside(parent, name, _DIRECTORY)
+        except PermissionError:
+            with contextlib.suppress(OSError):  # what cannot be listed can be empty
+                return os.rmdir(name, dir_fd=parent)
+            raise
+        try:
+            if not subvolume.may_be_one(os.fstat(fd)):
+                self.erase(parent, name, fd, depth)
+            elif not subvolume.destroy(parent, name):
+                self._give_to_another(parent, name, fd)
+        finally:
+            os.close(fd)
+
+    def _give_to_another(self, parent: int, name: bytes, inner: int) -> None:
+        """Lift a subvolume to the top, or erase it here if this is there."""
+        if self._root == self._top:
+            _erase_opened(parent, name, inner, self._top)
+        else:
+            _lift(parent, name, self._top)
 
 
-def _lift(parent: int, name: str, target: int) -> None:
+def _lift(parent: int, name: bytes, target: int) -> None:
     os.rename(name, f"lifted-{os.urandom(8).hex()}", src_dir_fd=parent, dst_dir_fd=target)

@@ -1,8 +1,10 @@
 """Trash: rename first, erase later, and never leave the trash while erasing."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,6 @@ import pytest
 
 from drivers.linux import mount, mountinfo, recordlock
 from drivers.trash import TrashDirectory, recover_stale
-
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
@@ -129,6 +129,43 @@ def test_a_very_deep_tree_is_erased(root: str, tmp_path: Path) -> None:
     assert not os.path.exists(root)
 
 
+def test_what_is_written_while_it_is_erased_goes_as_well(root: str, tmp_path: Path) -> None:
+    layer = fill(tmp_path / "layer")
+    fd = os.open(layer / "a", os.O_RDONLY | os.O_DIRECTORY)
+    writing = threading.Event()
+
+    def write() -> None:
+        with contextlib.suppress(FileNotFoundError):  # the directory is gone
+            for number in range(100_000):
+                os.close(os.open(f"new{number}", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+                writing.set()
+
+    peer = threading.Thread(target=write)
+    peer.start()
+    writing.wait()
+    trash = TrashDirectory(root)
+    trash.take(str(layer))
+    with contextlib.suppress(OSError):  # the peer was quicker, for once
+        trash.erase()
+    peer.join()
+    os.close(fd)
+    recover_stale(root)
+    assert not os.path.exists(root)
+
+
+@pytest.mark.root
+@AS_ROOT
+def test_a_user_erases_an_empty_directory_that_may_not_be_listed(tmp_path: Path) -> None:
+    layer = fill(tmp_path / "layer")
+    (layer / "closed").mkdir(0)
+    no_longer_all_powerful = "--bounding-set=-dac_override,-dac_read_search"
+    code = "import sys; from drivers.erase import erase_tree; erase_tree(sys.argv[1])"
+    subprocess.run(
+        ["setpriv", no_longer_all_powerful, sys.executable, "-c", code, layer], check=True
+    )
+    assert not layer.exists()
+
+
 def test_what_cannot_be_erased_is_told_and_left_for_recovery(root: str, tmp_path: Path) -> None:
     layer = fill(tmp_path / "layer")
     trash = TrashDirectory(root)
@@ -153,7 +190,6 @@ def test_what_cannot_be_erased_is_told_and_left_for_recovery(root: str, tmp_path
 
 
 @pytest.mark.root
-@AS_ROOT
 class TestWithMounts:
     @pytest.fixture
     def mounted(self, tmp_path: Path) -> Iterator[Path]:
