@@ -111,7 +111,7 @@ class ApplyPlace(NamedTuple):
 
 
 class StagedLayer(Protocol):
-    """The content of a layer that does not exist yet, in a directory of its own.
+    """Content that its layer does not have yet, in a directory of its own.
 
     ``place`` belongs to it: its descriptor is closed by :meth:`commit` and :meth:`discard`. What
     a dead process staged is erased by the next :meth:`Driver.cleanup` or :meth:`Driver.stage`.
@@ -123,10 +123,7 @@ class StagedLayer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make the layer, as :meth:`Driver.create` does, with the staged content (by renaming).
-
-        The caller holds the lock of the layers. Nothing is left of the layer when it fails.
-        """
+        """Give the content to the layer, by renaming; the caller holds the lock of the layers."""
         ...
 
     def discard(self) -> None:
@@ -217,7 +214,16 @@ class Driver(Protocol):
     def stage(self, new: NewLayer) -> StagedLayer:
         """Prepare the content of a new layer outside the store's locks.
 
-        Its owners must be those of the parent: content that is to be remapped is not staged.
+        Its owners must be those of the parent: content that is to be remapped is not staged. To
+        commit it makes the layer, as :meth:`create` does; nothing of it is left when that fails.
+        """
+        ...
+
+    def stage_into(self, layer: LayerID, parent: LayerID | None) -> StagedLayer | None:
+        """Prepare the content of an existing layer that is empty, likewise.
+
+        None if it is not empty or the driver cannot; :meth:`open_apply` remains. To commit it
+        raises LayerDirectoryError if something is in the layer by now; a stop leaves a part.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The content of a layer that does not exist yet: HOME/tempdirs/temp-dir-X/N-addition.
+"""The content of a layer that does not have it yet: HOME/tempdirs/temp-dir-X/N-addition.
 
 Used by: the drivers. Knows nothing of: archives, records, what becomes of the content.
 

@@ -132,6 +132,11 @@ class WholeTrees(Comparing):
             ignore_chown_errors=self.ignore_chown_errors,
         )
 
+    def stage_into(self, layer: LayerID, parent: LayerID | None) -> StagedLayer | None:
+        """A layer has the tree of its parent: it is changed in place."""
+        del layer, parent
+        return None
+
     def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
         """The layer's directory, which has a copy of *parent*."""
         del parent

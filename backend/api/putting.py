@@ -9,13 +9,14 @@ table: backend/LOCKING.md. Source of the order: containers/storage store.go (Put
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, Final
 
 from backend.api import applying, making, staging
-from backend.api.applying import EntriesIgnored, Hints
+from backend.api.applying import NO_HINTS, EntriesIgnored, Hints
 from backend.api.planning import LayerRequest, Plan
 from backend.api.workshop import Workshop
+from backend.errors import LayerUnknownError
 from backend.files.stagedfile import StagedFile
 from backend.model.records import Layer
 from backend.stores.transaction import Kind, WriteTx
@@ -27,12 +28,12 @@ _PIECE: Final = 1 << 20
 
 
 class _Staged:
-    """The content of a layer to be, in a directory of its own."""
+    """The content of a layer, in a directory of its own."""
 
     def __init__(self, content: StagedLayer, tar_split: StagedFile, applied: Applied) -> None:
         self._content, self._tar_split, self._applied = content, tar_split, applied
 
-    def place(self, shop: Workshop, layer: Layer) -> Layer:
+    def fill(self, shop: Workshop, layer: Layer) -> Layer:
         """Rename everything to where *layer* has it; the locks are held."""
         self._content.commit()
         self._tar_split.place(shop.tar_split(layer))
@@ -45,7 +46,7 @@ class _Spooled:
     def __init__(self, archive: BinaryIO, tar_split: StagedFile, applied: Applied) -> None:
         self._archive, self._tar_split, self._applied = archive, tar_split, applied
 
-    def unpack(self, shop: Workshop, layer: Layer) -> Layer:
+    def fill(self, shop: Workshop, layer: Layer) -> Layer:
         """Unpack it into the directories that *layer* has; the locks are held."""
         self._archive.seek(0)
         place = shop.open_driver().open_apply(layer.id, layer.parent)
@@ -64,8 +65,11 @@ def put(shop: Workshop, request: LayerRequest, source: BinaryIO, hints: Hints) -
     with applying.naming_full_disks(f"layer {request.id[:12]}", shop.paths.graph_root):
         if plan.changes_owners:
             return _put_in_place(shop, request, plan, source, hints)
-        with _staged(shop, request, plan, source, hints) as staged:
-            return staging.record(shop, request, plan, lambda layer: staged.place(shop, layer))
+        with (
+            staging.content(shop, request, plan) as content,
+            _staged(shop, content, plan.wanted, source, hints) as staged,
+        ):
+            return staging.record(shop, request, plan, lambda layer: staged.fill(shop, layer))
 
 
 def apply_diff(shop: Workshop, editable: Callable[[WriteTx], Layer], source: BinaryIO) -> Layer:
@@ -75,13 +79,15 @@ def apply_diff(shop: Workshop, editable: Callable[[WriteTx], Layer], source: Bin
     until the last, the record names no digest, so that a stop never leaves a false one.
     """
     with shop.writing(Kind.LAYERS) as tx:
-        named = f"layer {editable(tx).id[:12]}"
+        found = editable(tx)
     with (
-        applying.naming_full_disks(named, shop.paths.graph_root),
-        _spooled(shop, source, applying.NO_HINTS) as archive,
+        applying.naming_full_disks(f"layer {found.id[:12]}", shop.paths.graph_root),
+        _prepared(shop, found, source) as archive,
         shop.writing(Kind.LAYERS) as tx,
     ):
         layer = editable(tx)
+        if (layer.id, layer.created) != (found.id, found.created):
+            raise LayerUnknownError(found.id)  # another one has its name, or ID, now
         unknown = applying.without_content(layer)
         if unknown != layer:
             tx.layers.put(unknown)
@@ -89,7 +95,7 @@ def apply_diff(shop: Workshop, editable: Callable[[WriteTx], Layer], source: Bin
         trash = TrashDirectory(shop.trash_root)
         tx.afterwards.append(trash.erase)
         trash.take(shop.tar_split(layer))
-        layer = archive.unpack(shop, unknown)
+        layer = archive.fill(shop, unknown)
         tx.layers.put(layer)
         tx.layers.save()
         return layer
@@ -103,22 +109,29 @@ def _put_in_place(
 
         def fill(layer: Layer) -> Layer:
             making.make_directories(shop, layer, plan.below, writable=request.writable)
-            return archive.unpack(shop, layer)
+            return archive.fill(shop, layer)
 
         return staging.record(shop, request, plan, fill)
 
 
 @contextmanager
+def _prepared(shop: Workshop, layer: Layer, source: BinaryIO) -> Iterator[_Staged | _Spooled]:
+    """The archive unpacked, if *layer* is empty; otherwise read and kept."""
+    content = shop.open_driver().stage_into(layer.id, layer.parent)
+    with ExitStack() as stack:
+        if content is None:
+            yield stack.enter_context(_spooled(shop, source, NO_HINTS))
+        else:
+            stack.callback(content.discard)
+            yield stack.enter_context(_staged(shop, content, layer, source, NO_HINTS))
+
+
+@contextmanager
 def _staged(
-    shop: Workshop, request: LayerRequest, plan: Plan, source: BinaryIO, hints: Hints
+    shop: Workshop, content: StagedLayer, layer: Layer, source: BinaryIO, hints: Hints
 ) -> Iterator[_Staged]:
-    with (
-        StagedFile(shop.trash_root) as tar_split,
-        staging.content(shop, request, plan) as content,
-    ):
-        applied = applying.unpack(
-            shop, content.place, plan.wanted, source, tar_split.file, hints=hints
-        )
+    with StagedFile(shop.trash_root) as tar_split:
+        applied = applying.unpack(shop, content.place, layer, source, tar_split.file, hints=hints)
         tar_split.seal()
         staging.flush(shop, content)
         yield _Staged(content, tar_split, applied)

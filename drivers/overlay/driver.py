@@ -127,6 +127,28 @@ class OverlayDriver(Comparing):
         root = os.path.join(creation.home_of(self._layout, new), "tempdirs")
         return StagedContent(root, prepare, finish)
 
+    def stage_into(self, layer: LayerID, parent: LayerID | None) -> StagedLayer | None:
+        """Prepare the content beside the layer, if that lies on *parent*."""
+        from drivers.overlay import filling
+        from drivers.staged import StagedContent
+
+        diff = self.diff_directory(layer)
+        if not self._lies_on(layer, parent) or not filling.is_empty(diff):
+            return None
+
+        def prepare(path: str) -> ApplyPlace:
+            filling.prepare(diff, path)
+            return self._place(path)
+
+        def finish(path: str) -> None:
+            filling.fill(layer, diff, path, sync=self._where.sync)
+
+        return StagedContent(self.new_trash_root(layer), prepare, finish)
+
+    def _lies_on(self, layer: LayerID, parent: LayerID | None) -> bool:
+        chain = self._layout.chain(layer)
+        return parent == (chain[0].layer if chain else None)
+
     def _place(self, path: str) -> ApplyPlace:
         return ApplyPlace(
             os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
@@ -137,8 +159,7 @@ class OverlayDriver(Comparing):
 
     def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
         """The layer's own content; where it does not lie on *parent*, a view of both."""
-        chain = self._layout.chain(layer)
-        if parent == (chain[0].layer if chain else None):
+        if self._lies_on(layer, parent):
             return self._place(self.diff_directory(layer))
         view = self._views().open_writable(layer)
         try:
