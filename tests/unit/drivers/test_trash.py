@@ -154,7 +154,6 @@ def test_what_is_written_while_it_is_erased_goes_as_well(root: str, tmp_path: Pa
 
 
 @pytest.mark.root
-@AS_ROOT
 def test_a_user_erases_an_empty_directory_that_may_not_be_listed(tmp_path: Path) -> None:
     layer = fill(tmp_path / "layer")
     (layer / "closed").mkdir(0)
