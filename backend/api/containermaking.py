@@ -4,11 +4,8 @@ Used by: backend.api.containers. Knows nothing of: which IDs a user namespace ge
 Durable steps and what a crash between them leaves: backend/LOCKING.md.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from backend.api import lookup
 from backend.api.attached import withdrawn_on_failure
@@ -29,19 +26,25 @@ if TYPE_CHECKING:
     from backend.api.userns import AutoUserNs
 
 
+class NewItems(NamedTuple):
+    """Data items of a container that is made: keys and contents, and where they go."""
+
+    directory: str
+    items: tuple[tuple[str, bytes], ...]
+
+
 def make_container(
     shop: Workshop,
     wanted: Container,
     image: str | None,
     asked: WantedOwners,
+    items: NewItems,
     *,
-    auto_userns: AutoUserNs | None,
-    items: Sequence[tuple[str, bytes]],
-    directory: str,
+    auto_userns: "AutoUserNs | None",
 ) -> Container:
     """Check everything against the records as they are now, then make it.
 
-    *items* go to *directory*. *auto_userns* chooses the maps of *asked*.
+    *auto_userns* chooses the maps instead of *asked*.
     """
     check_maps(asked.maps)
     locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
@@ -76,10 +79,12 @@ def make_container(
             gid_map=maps.gid,
         )
         usable = copy if copy is not None and copy.serves(layer, below) else None
-        return _make(shop, tx, wanted, layer, items=items, directory=directory, copy=usable)
+        return _make(shop, tx, wanted, layer, items=items, copy=usable)
 
 
-def _chosen_maps(shop: Workshop, tx: WriteTx, auto_userns: AutoUserNs, image: Image | None) -> Maps:
+def _chosen_maps(
+    shop: Workshop, tx: WriteTx, auto_userns: "AutoUserNs", image: Image | None
+) -> Maps:
     from backend.api.userns import choose_maps
 
     maps = choose_maps(shop, tx, auto_userns, image)
@@ -104,15 +109,14 @@ def _make(
     wanted: Container,
     layer: Layer,
     *,
-    items: Sequence[tuple[str, bytes]],
-    directory: str,
+    items: NewItems,
     copy: Copied | None,
 ) -> Container:
     """Items first, then the layer, then the record."""
     volatile = wanted.flags.get("Volatile") is True
-    with withdrawn_on_failure(directory, [key for key, _ in items]):
-        for key, data in items:
-            bigdata.write(directory, key, data)
+    with withdrawn_on_failure(items.directory, [key for key, _ in items.items]):
+        for key, data in items.items:
+            bigdata.write(items.directory, key, data)
             wanted = with_item(wanted, key, data)
         if copy is None:
             layer = make_layer(shop, tx, layer, writable=True, volatile=volatile)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backend.api import lookup
 from backend.api.attached import Attached
-from backend.api.idmaps import Maps
 from backend.api.objects import checked_names
 from backend.api.workshop import component, storable
 from backend.codec import gotime
@@ -26,6 +25,7 @@ from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
 
 if TYPE_CHECKING:
+    from backend.api.containermaking import NewItems
     from backend.api.owners import Owners
     from backend.api.userns import AutoUserNs
 
@@ -81,19 +81,11 @@ class Containers(Attached[Container]):
             flags=_flags(flags, (process_label, mount_label), mount_options, volatile=volatile),
             location=self._shop.stores.containers.files[volatile].path,
         )
-        asked = WantedOwners(
-            Maps(() if host_uid_mapping else uid_map, () if host_gid_mapping else gid_map),
-            host_uids=host_uid_mapping,
-            host_gids=host_gid_mapping,
+        asked = WantedOwners.of(
+            uid_map, gid_map, host_uids=host_uid_mapping, host_gids=host_gid_mapping
         )
         return make_container(
-            self._shop,
-            wanted,
-            image,
-            asked,
-            auto_userns=auto_userns,
-            items=self._checked_items(big_data),
-            directory=self._items_directory(wanted),
+            self._shop, wanted, image, asked, self._items(wanted, big_data), auto_userns=auto_userns
         )
 
     def delete(self, reference: str, *, force: bool = False) -> None:
@@ -140,11 +132,13 @@ class Containers(Attached[Container]):
         container = lookup.container(snapshot.containers, reference)
         return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
 
-    def _checked_items(self, items: Iterable[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
+    def _items(self, record: Container, items: Iterable[tuple[str, bytes]]) -> NewItems:
+        from backend.api.containermaking import NewItems
+
         found = tuple(items)
         for key, _ in found:
             self._check_key(key)
-        return found
+        return NewItems(self._items_directory(record), found)
 
     def _check_storage_options(self, options: Mapping[str, str]) -> None:
         if options:

@@ -14,6 +14,7 @@ from backend.api.workshop import Workshop
 from backend.errors import LayerUnknownError
 from backend.model.records import Image, Layer
 from backend.stores.transaction import WriteTx
+from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
 
 
@@ -23,6 +24,19 @@ class WantedOwners(NamedTuple):
     maps: Maps = Maps()
     host_uids: bool = False
     host_gids: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        uid_map: tuple[IDMap, ...],
+        gid_map: tuple[IDMap, ...],
+        *,
+        host_uids: bool,
+        host_gids: bool,
+    ) -> "WantedOwners":
+        """A map of the host wins over one that is given."""
+        maps = Maps(() if host_uids else uid_map, () if host_gids else gid_map)
+        return cls(maps, host_uids, host_gids)
 
 
 def top_layer(shop: Workshop, tx: WriteTx, image: Image, wanted: WantedOwners) -> Layer:
