@@ -30,11 +30,10 @@ def is_path_component(identifier: str) -> bool:
 
     Records come from strangers: an ID that fails this test must never become part of a path.
     """
-    if identifier.isascii() and identifier.isalnum():  # nearly all are; thousands may be looked at
-        return len(identifier) <= 255
+    size = len(identifier if identifier.isascii() else os.fsencode(identifier))
     return (
-        identifier not in ("", ".", "..")
+        size <= 255
+        and identifier not in ("", ".", "..")
         and "/" not in identifier
         and "\0" not in identifier
-        and len(os.fsencode(identifier)) <= 255
     )

@@ -3,7 +3,7 @@
 Used by: fusefs.session, when the watcher has a new snapshot. Knows nothing of: FUSE, clocks.
 
 Tables that are the same object are skipped, and so are records that are: the work grows with what
-changed, and for a table with any change by a comparison of its records.
+changed.
 """
 
 import itertools
@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import ImageTable, LayerTable, Snapshot, Table
+from backend.model.versions import differing
 from drivers.ids import LayerID
 from fusefs.nodes.base import Ino, node_ino
 from fusefs.nodes.containers import links_by_id
@@ -123,7 +124,9 @@ def since(shown: Sequence[Snapshot]) -> Happened:
 def _compare(old: Table[R], new: Table[R]) -> _Changes[R]:
     if old is new:
         return _Changes()
-    before, after = old.by_id, new.by_id
+    gone, come = differing(old.records, new.records)
+    before = {record.id: record for record in old.records[gone]}
+    after = {record.id: record for record in new.records[come]}
     changed = []
     for identifier, record in after.items():
         earlier = before.get(identifier)

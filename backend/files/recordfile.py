@@ -3,7 +3,6 @@
 Used by: backend.stores. Knows nothing of: locks (its callers hold them), rules between records.
 """
 
-import operator
 import os
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -11,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from backend.codec.gojson import MalformedError
 from backend.codec.recordfiles import BadRecord, Decoded, Format, join
 from backend.errors import RecordFileError
+from backend.model.versions import differing
 from drivers.linux import atomicfile, regularfile
 
 R = TypeVar("R")
@@ -72,15 +72,12 @@ class RecordFile(Generic[R]):
         """Their texts. What is as it was before the first change and after the last is known."""
         self._cut()
         old, texts = self._records, self._texts
-        begin = _alike(old, records)
-        end = _alike(old[begin:][::-1], records[begin:][::-1])
-        between = slice(begin, len(old) - end)
-        known = dict(zip(map(id, old[between]), texts[between], strict=True))
+        gone, come = differing(old, records)
+        known = dict(zip(map(id, old[gone]), texts[gone], strict=True))
         new = [
-            known.get(id(record)) or self.format.encode_record(record)
-            for record in records[begin : len(records) - end]
+            known.get(id(record)) or self.format.encode_record(record) for record in records[come]
         ]
-        return [*texts[:begin], *new, *texts[between.stop :]]
+        return [*texts[: gone.start], *new, *texts[gone.stop :]]
 
     def _cut(self) -> None:
         """Take the texts from the file that was read, where that can be done."""
@@ -103,9 +100,3 @@ _REMEDY = "restore the file from a backup, or mend it by hand while nothing uses
 
 def _signature(status: os.stat_result) -> Signature:
     return Signature(status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _alike(some: Sequence[object], others: Sequence[object]) -> int:
-    """How many objects from the beginning are the same in both."""
-    same = list(map(operator.is_, some, others))
-    return same.index(False) if False in same else len(same)

@@ -11,7 +11,7 @@ only after a successful load) and by each file's signature.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from operator import attrgetter
@@ -24,6 +24,7 @@ from backend.model.records import EMPTY
 from backend.model.snapshot import Problem
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 _UNLOCKED_ATTEMPTS: Final = 10
 _ID: Final = attrgetter("id")
@@ -45,11 +46,19 @@ class Contents(Generic[R]):
     ) -> None:
         self.records, self.problems = tuple(records), tuple(problems)
         self.damaged, self.unsaved = damaged, frozenset(unsaved)
+        self._table: Any = None
 
     @cached_property
     def by_id(self) -> Mapping[str, R]:
         """Each by its ID, in their order."""
         return dict(zip(map(_ID, self.records), self.records, strict=True))
+
+    def table(self, kind: Callable[[Sequence[R]], T]) -> T:
+        """The look-ups over the records, made by *kind* at their first use."""
+        if self._table is None:
+            self._table = kind(self.records)
+        table: T = self._table
+        return table
 
 
 class _Seen(NamedTuple):
@@ -231,6 +240,7 @@ class Writer(Generic[R]):
             raise
         self._dirty.clear()
         kept = Contents(self.records, self.store.inspect(self.records))
+        kept.by_id = dict(self._records)
         self.store.adopt(kept, self.held, token)
 
     def at(self, location: str) -> Sequence[R]:

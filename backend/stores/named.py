@@ -85,7 +85,7 @@ class NamedWriter(Writer[R]):
 
     def __init__(self, store: RecordStore[R], held: HeldLock) -> None:
         super().__init__(store, held)
-        self._table: Table[R] | None = None
+        self._table: Table[R] | None = store.contents.table(self.table_type)
 
     @property
     def table(self) -> Table[R]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.files.paths import StorePaths
 from backend.files.unsettled import Unsettled
@@ -49,6 +49,9 @@ def open_stores(
         lock_seconds=lock_seconds,
         graph_images=graph_images,
     )
+
+
+T = TypeVar("T")
 
 
 class Snapshots:
@@ -126,19 +129,15 @@ class Snapshots:
         last, before = self._last, self._made_of
         layer_contents, image_contents, container_contents, mount_contents = made_of
         layer_table = (
-            last.layers
-            if _same(layer_contents, before[0])
-            else LayerTable(_first_of_each(layer_contents))
+            last.layers if _same(layer_contents, before[0]) else _table(LayerTable, layer_contents)
         )
         image_table = (
-            last.images
-            if _same(image_contents, before[1])
-            else ImageTable(_first_of_each(image_contents))
+            last.images if _same(image_contents, before[1]) else _table(ImageTable, image_contents)
         )
         container_table = (
             last.containers
             if _same(container_contents, before[2])
-            else ContainerTable(_first_of_each(container_contents))
+            else _table(ContainerTable, container_contents)
         )
         mounts = (
             last.mounts
@@ -159,12 +158,12 @@ def _same(some: Sequence[object], others: Sequence[object]) -> bool:
     return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
-def _first_of_each(group: Sequence[Contents[Any]]) -> Iterable[Any]:
+def _table(kind: Callable[[Iterable[Any]], T], group: Sequence[Contents[Any]]) -> T:
     """Records of all stores; the first store that has an ID wins."""
     if len(group) == 1:
-        return group[0].records
+        return group[0].table(kind)
     found: dict[str, Layer | Image] = {}
     for contents in group:
         for record in contents.records:
             found.setdefault(record.id, record)
-    return found.values()
+    return kind(found.values())
