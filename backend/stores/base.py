@@ -8,8 +8,6 @@ what they got. What is fresh is decided by the last-write token (read before the
 only after a successful load) and by each file's signature.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -108,7 +106,7 @@ class RecordStore(Generic[R]):
             yield self.contents
 
     @contextmanager
-    def writing(self) -> Iterator[Writer[R]]:
+    def writing(self) -> Iterator["Writer[R]"]:
         """Hold the lock for writing. Raises RecordFileError if a file could not be rewritten."""
         with self._locked(exclusive=True) as held:
             if held is None:
@@ -140,7 +138,7 @@ class RecordStore(Generic[R]):
         del records
         return iter(())
 
-    def _writer(self, held: HeldLock) -> Writer[R]:
+    def _writer(self, held: HeldLock) -> "Writer[R]":
         return Writer(self, held)
 
     @contextmanager

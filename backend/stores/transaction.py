@@ -7,8 +7,6 @@ namespaces, layers, additional layers, images, additional images, containers; mo
 innermost.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
