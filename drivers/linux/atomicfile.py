@@ -116,12 +116,10 @@ def _write_all(fd: int, data: bytes) -> None:
 
 def sync_filesystem(path: str) -> None:
     """Flush the whole file system that *path* is on: everything written so far is then durable."""
-    import ctypes  # not needed to list a store
+    from drivers.linux import syscalls  # not needed to list a store
 
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(ctypes.c_int(fd)) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
+        syscalls.function("syncfs", fd, path=path)
     finally:
         os.close(fd)

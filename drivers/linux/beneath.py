@@ -3,9 +3,9 @@
 Used by: drivers, fusefs's passthrough nodes. Knows nothing of: layers.
 """
 
-import ctypes
 import errno
 import os
+import struct
 from typing import Final
 
 from drivers.linux import syscalls
@@ -16,14 +16,7 @@ _NO_SYMLINKS: Final = 0x04
 _BENEATH: Final = 0x08
 _IN_ROOT: Final = 0x10
 _ATTEMPTS: Final = 128
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    )
+_HOW: Final = struct.Struct("=QQQ")  # flags, mode, resolve
 
 
 def open_beneath(
@@ -45,13 +38,11 @@ def open_inside(directory: int, path: bytes, flags: int) -> int:
 
 def _open(directory: int, path: bytes, flags: int, mode: int, resolve: int) -> int:
     creates = flags & os.O_CREAT or flags & os.O_TMPFILE == os.O_TMPFILE
-    how = _OpenHow(flags=flags | os.O_CLOEXEC, mode=mode if creates else 0, resolve=resolve)
+    how = _HOW.pack(flags | os.O_CLOEXEC, mode if creates else 0, resolve)
     name = path or b"."
     for _ in range(_ATTEMPTS):
         try:
-            return syscalls.call(
-                syscalls.OPENAT2, directory, name, how, ctypes.sizeof(how), path=name
-            )
+            return syscalls.call(syscalls.OPENAT2, directory, name, how, len(how), path=name)
         except BlockingIOError:  # something was renamed while the kernel walked a ".."
             continue
     raise syscalls.error(errno.EAGAIN, path)

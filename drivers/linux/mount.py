@@ -4,9 +4,9 @@ Used by: drivers that mount, fusefs.native. Knows nothing of: layers, overlay's 
 All functions raise OSError with errno and path. Descriptors are close-on-exec.
 """
 
-import ctypes
 import errno
 import os
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -51,24 +51,7 @@ _FSOPEN_CLOEXEC: Final = 0x1
 _FSMOUNT_CLOEXEC: Final = 0x1
 _SET_FLAG, _SET_STRING, _SET_FD, _CREATE = 0, 1, 5, 6
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-_libc.mount.argtypes = (
-    ctypes.c_char_p,
-    ctypes.c_char_p,
-    ctypes.c_char_p,
-    ctypes.c_ulong,
-    ctypes.c_char_p,
-)
-_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
-
-
-class _MountAttributes(ctypes.Structure):
-    _fields_ = (
-        ("attr_set", ctypes.c_uint64),
-        ("attr_clr", ctypes.c_uint64),
-        ("propagation", ctypes.c_uint64),
-        ("userns_fd", ctypes.c_uint64),
-    )
+_ATTRIBUTES: Final = struct.Struct("=QQQQ")  # to set, to clear, propagation, user namespace
 
 
 def mount(source: str, target: str, fstype: str, flags: int, data: str) -> None:
@@ -76,17 +59,13 @@ def mount(source: str, target: str, fstype: str, flags: int, data: str) -> None:
     encoded = os.fsencode(data)
     if len(encoded) >= os.sysconf("SC_PAGE_SIZE"):
         raise syscalls.error(errno.E2BIG, target, "mount data longer than a page")
-    done = _libc.mount(
-        os.fsencode(source), os.fsencode(target), fstype.encode(), flags, encoded or None
-    )
-    if done != 0:
-        raise syscalls.error(ctypes.get_errno(), target)
+    names = os.fsencode(source), os.fsencode(target), fstype.encode()
+    syscalls.function("mount", *names, flags, encoded or None, path=target)
 
 
 def umount(target: str, flags: int = 0) -> None:
     """umount2(2)."""
-    if _libc.umount2(os.fsencode(target), flags) != 0:
-        raise syscalls.error(ctypes.get_errno(), target)
+    syscalls.function("umount2", os.fsencode(target), flags, path=target)
 
 
 def bind(source: str, target: str, *, recursive: bool = False) -> None:
@@ -170,11 +149,9 @@ def open_tree(
 
 def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = False) -> None:  # noqa: A002 - the word of the system call
     """Change the MOUNT_ATTR_* of the mount that *fd* is the root of."""
-    request = _MountAttributes(attr_set=set, attr_clr=clear)
+    request = _ATTRIBUTES.pack(set, clear, 0, 0)
     flags = AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
-    syscalls.call(
-        syscalls.MOUNT_SETATTR, fd, b"", flags, request, ctypes.sizeof(request), path=f"fd {fd}"
-    )
+    syscalls.call(syscalls.MOUNT_SETATTR, fd, b"", flags, request, len(request), path=f"fd {fd}")
 
 
 def mapped_copy(path: str, user_namespace: int) -> int:
@@ -184,10 +161,8 @@ def mapped_copy(path: str, user_namespace: int) -> int:
     """
     fd = open_tree(path, clone=True)
     try:
-        request = _MountAttributes(
-            attr_set=_MOUNT_ATTR_IDMAP, propagation=MS_PRIVATE, userns_fd=user_namespace
-        )
-        size = ctypes.sizeof(request)
+        request = _ATTRIBUTES.pack(_MOUNT_ATTR_IDMAP, 0, MS_PRIVATE, user_namespace)
+        size = len(request)
         syscalls.call(syscalls.MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, request, size, path=path)
     except BaseException:
         os.close(fd)

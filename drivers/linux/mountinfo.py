@@ -9,7 +9,6 @@ import os
 import re
 from typing import Final, NamedTuple
 
-_ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 _SPECIAL: Final = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
 
 
@@ -81,7 +80,9 @@ def mount_id(fd: int) -> int:
 
 def unescape(field: bytes) -> str:
     r"""Return the text of a field, in which blanks are written as \040 and so on."""
-    return os.fsdecode(_ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), field))
+    return os.fsdecode(
+        re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8) & 0xFF]), field)
+    )
 
 
 def escape(text: str) -> str:

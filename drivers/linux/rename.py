@@ -3,25 +3,14 @@
 Used by: fusefs's passthrough nodes. Knows nothing of: layers.
 """
 
-import ctypes
 import os
-from typing import Final
 
 from drivers.linux import syscalls
-
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-_libc.renameat2.argtypes = (
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_int,
-    ctypes.c_char_p,
-    ctypes.c_uint,
-)
 
 
 def renameat2(dir_fd: int, name: bytes, to_dir_fd: int, to_name: bytes, flags: int) -> None:
     """Rename one entry; *flags* are the kernel's RENAME_NOREPLACE (1) and RENAME_EXCHANGE (2)."""
     if not flags:
         os.rename(name, to_name, src_dir_fd=dir_fd, dst_dir_fd=to_dir_fd)
-    elif _libc.renameat2(dir_fd, name, to_dir_fd, to_name, flags) != 0:
-        raise syscalls.error(ctypes.get_errno(), name)
+    else:
+        syscalls.function("renameat2", dir_fd, name, to_dir_fd, to_name, flags, path=name)

@@ -1,15 +1,16 @@
-"""One way to make a system call that has no Python function.
+"""One way to make a system call, or one of the C library's, that has no Python function.
 
 Used by: the other modules of drivers.linux. Knows nothing of: what any call means.
+ctypes is loaded by the first call: most commands make none.
 """
 
-import ctypes
 import errno
 import os
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
+if TYPE_CHECKING:
+    import ctypes
 
 # Numbers since Linux 5.2 are the same on every architecture that Debian supports but alpha.
 OPEN_TREE: Final = 428
@@ -23,14 +24,23 @@ MOUNT_SETATTR: Final = 442
 AT_FDCWD: Final = -100
 AT_EMPTY_PATH: Final = 0x1000
 
-Argument = int | bytes | ctypes.Array[ctypes.c_char] | ctypes.Structure | None
+Argument = int | bytes | None
+"""Bytes are a text, or a structure that is only read."""
 
 
 def call(number: int, *arguments: Argument, path: str | bytes = "") -> int:
     """Make system call *number*; OSError carries *path* when it fails. EINTR is repeated."""
-    prepared = [_prepare(argument) for argument in arguments]
+    return function("syscall", number, *arguments, path=path)
+
+
+def function(name: str, *arguments: Argument, path: str | bytes = "") -> int:
+    """Call what returns a negative number and sets errno when it fails; see :func:`call`."""
+    import ctypes
+
+    called = getattr(_library(), name)
+    prepared = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     while True:
-        result: int = _libc.syscall(ctypes.c_long(number), *prepared)
+        result: int = called(*prepared)
         if result >= 0:
             return result
         if ctypes.get_errno() != errno.EINTR:
@@ -43,13 +53,10 @@ def error(number: int, path: str | bytes, detail: str = "") -> OSError:
     return OSError(number, reason, os.fsdecode(path)) if path else OSError(number, reason)
 
 
-def _prepare(argument: Argument) -> object:
-    match argument:
-        case None:
-            return ctypes.c_void_p(None)
-        case int():
-            return ctypes.c_long(argument)
-        case bytes():
-            return ctypes.c_char_p(argument)
-        case _:
-            return ctypes.byref(argument)
+@cache
+def _library() -> "ctypes.CDLL":
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    return library

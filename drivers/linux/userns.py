@@ -5,7 +5,6 @@ One process enters (:func:`enter_new`); then its parent, outside, maps the IDs (
 because the setuid helpers do that for processes of the user only from there.
 """
 
-import ctypes
 import errno
 import os
 import pwd
@@ -31,13 +30,10 @@ _KEEPER: Final = (
     "    os.read(0, 1)\n"
 )
 
-_libc: Final = ctypes.CDLL(None, use_errno=True)
-
 
 def enter_new() -> None:
     """Move this process, which may have one thread only, to a new user and mount namespace."""
-    if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS) != 0:
-        raise syscalls.error(ctypes.get_errno(), "/proc/self/ns/user")
+    syscalls.function("unshare", _CLONE_NEWUSER | _CLONE_NEWNS, path="/proc/self/ns/user")
 
 
 def map_ids(process: int) -> None:
