@@ -84,7 +84,7 @@ def sweep(shop: Workshop, tx: WriteTx) -> None:
     """
     tx.afterwards += [partial(recover_stale, root) for root in shop.trash_roots]
     _settle(shop, tx)
-    half_done = [layer for layer in tx.layers.records if layer.flags and layer.incomplete]
+    half_done = tx.layers.table.incomplete
     for layer in sorted(half_done, key=lambda layer: -_depth(tx, layer)):
         if not tx.layers.table.children(layer.id):
             remove_layer(shop, tx, layer)

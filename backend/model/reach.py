@@ -6,25 +6,25 @@ Used by: backend.stores.whole. Knows nothing of: files; whether directories exis
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from backend.model.records import Container, Image, Layer
-from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem
-from drivers.ids import is_path_component
+from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Problem, Table
+from drivers.ids import no_path_components
 
 
 def contradictions(
     layers: LayerTable, images: ImageTable, containers: ContainerTable
 ) -> Iterator[Problem]:
     """Each thing that is wrong between the records of a store, or with one record's ID."""
-    every: Iterable[tuple[str, Iterable[Layer | Image | Container]]] = (
+    every: Iterable[tuple[str, Table[Any]]] = (
         ("layer", layers),
         ("image", images),
         ("container", containers),
     )
-    for kind, records in every:
-        for record in [each for each in records if not is_path_component(each.id)]:
-            reason = f"its ID {record.id!r} cannot be the name of a directory"
-            yield Problem(kind, record.id, record.location, reason, _MEND)
+    for kind, table in every:
+        for identifier in no_path_components(table.by_id):
+            reason = f"its ID {identifier!r} cannot be the name of a directory"
+            yield Problem(kind, identifier, table.by_id[identifier].location, reason, _MEND)
     yield from _layers(layers)
     yield from _images(images, layers)
     yield from _containers(containers, images, layers)
@@ -35,12 +35,12 @@ _AGAIN = "delete the images and containers on it and pull the image again"
 
 
 def _layers(layers: LayerTable) -> Iterator[Problem]:
+    for layer in layers.incomplete:
+        reason, remedy = "half made or half deleted", "the next change of the store removes it"
+        yield Problem("layer", layer.id, layer.location, reason, remedy)
     missing = {layer.parent for layer in layers} - layers.by_id.keys() - {None}
-    for layer in [each for each in layers if each.flags or each.parent in missing]:
-        if layer.incomplete:
-            reason, remedy = "half made or half deleted", "the next change of the store removes it"
-            yield Problem("layer", layer.id, layer.location, reason, remedy)
-        if layer.parent in missing:
+    if missing:
+        for layer in [each for each in layers if each.parent in missing]:
             reason = f"its parent {layer.parent} is not known"
             yield Problem("layer", layer.id, layer.location, reason, _AGAIN)
 

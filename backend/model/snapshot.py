@@ -94,6 +94,11 @@ class LayerTable(Table[Layer]):
     """Layers, with their children and digests."""
 
     @cached_property
+    def incomplete(self) -> Sequence[Layer]:
+        """Those that are half made or half deleted."""
+        return [layer for layer in self.records if layer.flags and layer.incomplete]
+
+    @cached_property
     def _children(self) -> Mapping[str, Sequence[LayerID]]:
         children: defaultdict[str, list[LayerID]] = defaultdict(list)
         for layer in self.by_id.values():

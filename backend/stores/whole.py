@@ -103,7 +103,7 @@ class Snapshots:
         return stores.layers.writable and (
             self._unsettled
             or any(store.contents.unsaved for store in own)
-            or any(layer.flags and layer.incomplete for layer in stores.layers.contents.records)
+            or bool(stores.layers.contents.table(LayerTable).incomplete)
         )
 
     def watched(self) -> Sequence[str]:
