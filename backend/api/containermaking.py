@@ -4,7 +4,7 @@ Used by: backend.api.containers. Knows nothing of: which IDs a user namespace ge
 Durable steps and what a crash between them leaves: backend/LOCKING.md.
 """
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.api import lookup
@@ -13,7 +13,6 @@ from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.items import with_item
 from backend.api.making import make_layer, record_layer
 from backend.api.mapped import WantedOwners, top_layer
-from backend.api.precopied import Copied, precopied
 from backend.api.removal import remove_layer
 from backend.api.workshop import Workshop
 from backend.errors import DuplicateIDError
@@ -21,8 +20,10 @@ from backend.files import bigdata
 from backend.model.records import Container, Image, Layer
 from backend.stores.transaction import Kind, WriteTx
 from drivers.linux.atomicfile import NotFlushedError
+from drivers.protocol import Whiteouts
 
 if TYPE_CHECKING:
+    from backend.api.precopied import Copied
     from backend.api.userns import AutoUserNs
 
 
@@ -50,13 +51,8 @@ def make_container(
     locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
     if auto_userns is not None or asked.maps != Maps():
         locks.append(Kind.USERNS)
-    volatile = wanted.flags.get("Volatile") is True
-    copying = (
-        precopied(shop, image, asked, wanted.layer, volatile=volatile)
-        if image and auto_userns is None
-        else nullcontext()
-    )
-    with copying as copy, shop.writing(*locks) as tx:
+    given = image if auto_userns is None else None
+    with _precopied(shop, given, asked, wanted) as copy, shop.writing(*locks) as tx:
         source = lookup.image(shop.all_images(tx), image) if image else None
         if tx.containers.get(wanted.id) is not None:
             raise DuplicateIDError("container", wanted.id)
@@ -80,6 +76,18 @@ def make_container(
         )
         usable = copy if copy is not None and copy.serves(layer, below) else None
         return _make(shop, tx, wanted, layer, items=items, copy=usable)
+
+
+def _precopied(
+    shop: Workshop, image: str | None, asked: WantedOwners, wanted: Container
+) -> "AbstractContextManager[Copied | None]":
+    """The content of the container's layer, where the driver copies whole trees for that."""
+    if not image or shop.open_driver().whiteouts is not Whiteouts.REMOVE:
+        return nullcontext()
+    from backend.api.precopied import precopied
+
+    volatile = wanted.flags.get("Volatile") is True
+    return precopied(shop, image, asked, wanted.layer, volatile=volatile)
 
 
 def _chosen_maps(
@@ -110,7 +118,7 @@ def _make(
     layer: Layer,
     *,
     items: NewItems,
-    copy: Copied | None,
+    copy: "Copied | None",
 ) -> Container:
     """Items first, then the layer, then the record."""
     volatile = wanted.flags.get("Volatile") is True

@@ -8,15 +8,14 @@ import os
 from collections.abc import Callable, Iterable
 
 from backend.api.idmaps import maps_of
-from backend.api.planning import check_new
 from backend.api.removal import remove_layer, take_away
 from backend.api.workshop import Workshop, component
 from backend.codec import gotime
+from backend.errors import DuplicateIDError
 from backend.files import bigdata
-from backend.files.flushing import flush_filesystems
-from backend.files.stagedfile import StagedFile
 from backend.model.records import Layer
 from backend.stores.transaction import WriteTx
+from drivers.ids import LayerID
 from drivers.linux.atomicfile import NotFlushedError
 from drivers.protocol import NewLayer
 
@@ -101,6 +100,12 @@ def _withdraw(shop: Workshop, tx: WriteTx, layer: Layer, failure: BaseException)
     shop.stores.unsettled.clear((layer.id,))
 
 
+def check_new(tx: WriteTx, identifier: LayerID) -> None:
+    """Raise DuplicateIDError if a layer has this ID."""
+    if tx.layers.get(identifier) is not None:
+        raise DuplicateIDError("layer", identifier)
+
+
 def make_directories(
     shop: Workshop,
     layer: Layer,
@@ -141,6 +146,8 @@ def as_new(layer: Layer, *, writable: bool) -> NewLayer:
 def flush(shop: Workshop, layer: Layer) -> None:
     """Make the files of *layer* durable, unless the store is set to do without."""
     if shop.options.sync == "filesystem":
+        from backend.files.flushing import flush_filesystems
+
         home = os.path.dirname(shop.open_driver().diff_directory(layer.id))
         flush_filesystems(shop.paths.layers, home)
 
@@ -171,6 +178,8 @@ def _copy_tar_split(shop: Workshop, template: Layer, layer: Layer) -> None:
     if source is None:
         return
     import shutil  # nobody who makes an empty layer needs it
+
+    from backend.files.stagedfile import StagedFile
 
     with source, StagedFile(shop.trash_root) as copy:
         shutil.copyfileobj(source, copy.file)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, TypedDict
 
 from backend.api import lookup
 from backend.api.idmaps import Maps, check_maps, maps_of, recorded
+from backend.api.making import check_new
 from backend.api.objects import checked_names
 from backend.api.workshop import Workshop, component, storable
 from backend.errors import (
     DamagedError,
-    DuplicateIDError,
     InvalidValueError,
     ParentIsContainerError,
 )
@@ -127,12 +127,6 @@ def plan_layer(shop: Workshop, tx: WriteTx, request: LayerRequest) -> Plan:
         gid_map=maps.gid,
     )
     return Plan(wanted, below)
-
-
-def check_new(tx: WriteTx, identifier: LayerID) -> None:
-    """Raise DuplicateIDError if a layer has this ID."""
-    if tx.layers.get(identifier) is not None:
-        raise DuplicateIDError("layer", identifier)
 
 
 def check_flags(flags: Mapping[str, Any]) -> None:

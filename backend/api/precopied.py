@@ -17,7 +17,7 @@ from backend.model.records import Layer
 from backend.stores.transaction import Kind
 from drivers.errors import StorageError
 from drivers.ids import LayerID
-from drivers.protocol import StagedLayer, Whiteouts
+from drivers.protocol import StagedLayer
 
 
 class Copied(NamedTuple):
@@ -42,8 +42,8 @@ def precopied(
 ) -> Iterator[Copied | None]:
     """Copy the layer of *image* with these *owners* for the layer *new*; what is not used goes.
 
-    None where there is nothing to copy: because the driver does not, because owners have to be
-    changed first, or because there is no such image, which will be said later.
+    None where there is nothing to copy: because owners have to be changed first, or because there
+    is no such image, which will be said later.
     """
     below = _below(shop, image, owners)
     with ExitStack() as held:
@@ -57,8 +57,6 @@ def precopied(
 
 
 def _below(shop: Workshop, image: str, owners: WantedOwners) -> Layer | None:
-    if shop.open_driver().whiteouts is not Whiteouts.REMOVE:
-        return None
     with shop.writing(Kind.LAYERS, Kind.IMAGES) as tx:
         source = shop.all_images(tx).find(image)
         layer = fitting_layer(shop, tx, source, owners) if source and source.layer else None

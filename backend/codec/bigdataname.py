@@ -7,14 +7,10 @@ only if anything follows, so a key whose one odd character is its last stays as 
 
 from __future__ import annotations
 
-import base64
 import re
-from typing import Final
 
 from backend.errors import InvalidValueError
 from drivers.ids import is_path_component
-
-_PLAIN: Final = re.compile(rb"[.0-9a-z]*")
 
 
 def file_name(key: str) -> str:
@@ -30,9 +26,11 @@ def file_name(key: str) -> str:
 
 
 def _encoded(raw: bytes) -> str:
-    plain = _PLAIN.match(raw)
+    plain = re.match(rb"[.0-9a-z]*", raw)
     odd = plain.end() if plain else 0
     first_odd = raw[odd:].decode("utf-8", "surrogateescape")[:1]
     if len(first_odd.encode("utf-8", "surrogateescape")) >= len(raw) - odd:
         return raw.decode("utf-8", "surrogateescape")
+    import base64  # most names need none
+
     return "=" + base64.b64encode(raw).decode("ascii")

@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from drivers.errors import DriverNotSupportedError, LayerDirectoryError, TooManyLayersError
+from drivers.errors import LayerDirectoryError, TooManyLayersError
 from drivers.ids import LayerID
 from drivers.linux import mount
-from drivers.overlay.layout import Layout, older_contents
+from drivers.overlay.layout import Layout, older_contents, own_part
 from drivers.overlay.mountdata import OverlayMount, split_options
-from drivers.overlay.options import OverlayOptions
+from drivers.overlay.options import OverlayOptions, refuse_foreign_formats
 from drivers.protocol import MountRequest
 
 if TYPE_CHECKING:
@@ -122,26 +122,3 @@ def _limited(layer: LayerID, lowers: tuple[str, ...]) -> tuple[str, ...]:
     if len(lowers) > MOST_LAYERS:
         raise TooManyLayersError(layer, len(lowers), MOST_LAYERS)
     return lowers
-
-
-def own_part(directory: str, layer: LayerID, name: str) -> str:
-    """Return a part of a layer; one that is a link could lead anywhere."""
-    path = os.path.join(directory, name)
-    if os.path.islink(path):
-        remedy = "put the directory itself in the place of the link"
-        raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
-    return path
-
-
-def refuse_foreign_formats(options: OverlayOptions) -> None:
-    """Do not write into, or merge, what needs a format that we do not speak."""
-    for option, wanted in (
-        ("use_composefs", options.use_composefs),
-        ("force_mask", options.force_mask is not None),
-    ):
-        if wanted:
-            raise DriverNotSupportedError(
-                "overlay",
-                f"storagefs does not know the format of layers written with {option}",
-                remedy=f"remove {option} from storage.conf, or use the Go tools",
-            )

@@ -12,8 +12,9 @@ from drivers.comparing import Comparing
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap, MapPair
 from drivers.ids import LayerID
-from drivers.overlay.layout import Layout
-from drivers.overlay.options import OverlayOptions, parse_options
+from drivers.overlay.layout import Layout, own_part
+from drivers.overlay.options import OverlayOptions, parse_options, refuse_foreign_formats
+from drivers.overlay.programnote import note, program_for
 from drivers.protocol import (
     ApplyPlace,
     ContentReader,
@@ -88,9 +89,6 @@ class OverlayDriver(Comparing):
         create(self._layout, new, sync=self._where.sync)
 
     def _check_writing(self, new: NewLayer) -> None:
-        from drivers.overlay.assembly import refuse_foreign_formats
-        from drivers.overlay.program import note
-
         refuse_foreign_formats(self._options)
         if new.writable and (self._options.size or self._options.inodes):
             raise DriverNotSupportedError(
@@ -234,8 +232,6 @@ class OverlayDriver(Comparing):
 
     def diff_directory(self, layer: LayerID) -> str:
         """Return the layer's own content."""
-        from drivers.overlay.assembly import own_part
-
         return own_part(self._layout.directory(layer), layer, "diff")
 
     def _difference(
@@ -314,8 +310,6 @@ class OverlayDriver(Comparing):
         """Nothing is held open."""
 
     def _program(self) -> str:
-        from drivers.overlay.program import program_for
-
         return program_for(self.home, self._options.mount_program)
 
     def _views(self) -> "Views":

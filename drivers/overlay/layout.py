@@ -200,6 +200,15 @@ def older_contents(directory: str) -> list[str]:
     return found
 
 
+def own_part(directory: str, layer: LayerID, name: str) -> str:
+    """Return a part of a layer's directory; one that is a link could lead anywhere."""
+    path = os.path.join(directory, name)
+    if os.path.islink(path):
+        remedy = "put the directory itself in the place of the link"
+        raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
+    return path
+
+
 def _links(home: str) -> list[tuple[str, str]]:
     directory = os.path.join(home, "l")
     names = os.listdir(directory) if os.path.isdir(directory) else []

@@ -6,7 +6,7 @@ Used by: drivers.overlay.driver. Knows nothing of: where they were configured.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from drivers.errors import DriverOptionError
+from drivers.errors import DriverNotSupportedError, DriverOptionError
 from drivers.settings import boolean
 
 _BOOLEANS: Final = ("use_composefs", "skip_mount_home", "ignore_chown_errors")
@@ -52,6 +52,20 @@ def parse_options(settings: Sequence[tuple[str, str]]) -> OverlayOptions:
         inodes=values.get("inodes", ""),
         **flags,
     )
+
+
+def refuse_foreign_formats(options: OverlayOptions) -> None:
+    """Do not write into, or merge, what needs a format that we do not speak."""
+    for option, wanted in (
+        ("use_composefs", options.use_composefs),
+        ("force_mask", options.force_mask is not None),
+    ):
+        if wanted:
+            raise DriverNotSupportedError(
+                "overlay",
+                f"storagefs does not know the format of layers written with {option}",
+                remedy=f"remove {option} from storage.conf, or use the Go tools",
+            )
 
 
 def _list(text: str) -> tuple[str, ...]:

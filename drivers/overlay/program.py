@@ -2,8 +2,7 @@
 
 Used by: drivers.overlay.views. Knows nothing of: chains of layers, who counts mounts.
 
-The program keeps whiteouts as ``.wh.`` files, and HOME/.has-mount-program says "true" for all
-times: the kernel would show those files. The Go tools read and write the same note.
+Which program it is says drivers.overlay.programnote.
 """
 
 import errno
@@ -13,43 +12,12 @@ from typing import Final
 
 from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.idmap.maps import IDMap, MapPair
-from drivers.linux import atomicfile, capability, mount, regularfile
+from drivers.linux import capability, mount
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.mounting import unmount
 
-_NOTE: Final = ".has-mount-program"
-_USUAL: Final = "fuse-overlayfs"
 _SECONDS: Final = 60
 _SHOWN: Final = 500
-
-
-def program_for(home: str, configured: str) -> str:
-    """Return the path of the program that mounts the layers of *home*; "" if the kernel does."""
-    if not configured and not _is_noted(home):
-        return ""
-    import shutil
-
-    found = shutil.which(configured or _USUAL)
-    if found is None:
-        name = configured or _USUAL
-        raise DriverNotSupportedError(
-            "overlay", f"there is no mount_program {name}", remedy=f"install {_USUAL}"
-        )
-    return found
-
-
-def note(home: str) -> None:
-    """Say for all times that a program wrote layers in *home*."""
-    if not _is_noted(home):
-        os.makedirs(home, 0o700, exist_ok=True)
-        atomicfile.replace(os.path.join(home, _NOTE), b"true", mode=0o600)
-
-
-def _is_noted(home: str) -> bool:
-    try:
-        return regularfile.read(os.path.join(home, _NOTE)) == b"true"
-    except FileNotFoundError:
-        return False
 
 
 def mount_at(program: str, home: str, target: str, overlay: OverlayMount, maps: MapPair) -> None:

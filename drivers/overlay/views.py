@@ -14,7 +14,7 @@ from drivers.errors import LayerDirectoryError, MountFailedError
 from drivers.idmap.maps import NO_MAPS, MapPair
 from drivers.ids import LayerID
 from drivers.linux import mountinfo
-from drivers.overlay import mounting, program, shifting
+from drivers.overlay import mounting, program, programnote, shifting
 from drivers.overlay.assembly import Assembly
 from drivers.overlay.layout import Layout
 from drivers.overlay.mountdata import OverlayMount
@@ -43,7 +43,7 @@ class Views:
 
     @cached_property
     def _program(self) -> str:
-        return program.program_for(self._layout.home, self._options.mount_program)
+        return programnote.program_for(self._layout.home, self._options.mount_program)
 
     @cached_property
     def assembly(self) -> Assembly:
@@ -80,7 +80,7 @@ class Views:
         maps = request.uid_map, request.gid_map
         shift = self._shift(directory, maps)
         if self._program:
-            program.note(self._layout.home)
+            programnote.note(self._layout.home)
             program.mount_at(self._program, self._layout.home, target, overlay, maps)
         elif shift is None:
             mounting.mount_at(target, overlay)
