@@ -17,7 +17,8 @@ from drivers.errors import (
     LayerExistsError,
     UnsafeNameError,
 )
-from drivers.idmap.maps import IDMap, MapPair, to_host
+from drivers.idmap.maps import IDMap, MapPair
+from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID, is_path_component
 from drivers.protocol import (
     ApplyPlace,
@@ -253,7 +254,7 @@ class WholeTrees(Comparing):
 def give_to_root(path: str, new: NewLayer) -> None:
     """Give an empty tree to the root of its layer's IDs, with the mode that the Go tools give."""
     os.chmod(path, 0o555)  # noqa: S103 - as the Go tools make it
-    owner = (to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0)
+    owner = owner_of_root(new.uid_map, new.gid_map)
     if owner != (os.geteuid(), os.getegid()):
         os.chown(path, *owner)
 

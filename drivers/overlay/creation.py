@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from drivers.erase import erase_tree
 from drivers.errors import LayerDirectoryError, LayerExistsError, UnsafeNameError, is_shortage
-from drivers.idmap.maps import to_host
+from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
@@ -57,15 +57,11 @@ def home_of(layout: Layout, new: NewLayer) -> str:
 
 def make_content(layout: Layout, new: NewLayer, path: str) -> None:
     """Make the empty content of a new layer, with mode and owner of its parent's."""
-    mode, owner = 0o555, _root_owner(new)
+    mode, owner = 0o555, owner_of_root(new.uid_map, new.gid_map)
     if new.parent is not None:
         status = os.stat(os.path.join(layout.directory(new.parent), "diff"))
         mode, owner = stat.S_IMODE(status.st_mode) & 0o777, (status.st_uid, status.st_gid)
     _make(path, mode, owner)
-
-
-def _root_owner(new: NewLayer) -> tuple[int, int]:
-    return to_host(0, new.uid_map) or 0, to_host(0, new.gid_map) or 0
 
 
 def _names_below(layout: Layout, parent: LayerID | None) -> tuple[str, ...]:
@@ -83,7 +79,7 @@ def _fill(
     short: str,
 ) -> Sequence[str]:
     """Make all but the content; return the paths of the files."""
-    root = _root_owner(new)
+    root = owner_of_root(new.uid_map, new.gid_map)
     files = {"link": short}
     if new.parent is not None:
         ids = (new.parent, *(lower.layer for lower in layout.chain(new.parent)))
@@ -92,14 +88,17 @@ def _fill(
         _make(os.path.join(directory, "empty"), 0o700, root)
     for name in ("work", "merged"):
         _make(os.path.join(directory, name), 0o700, root)
-    if root != (0, 0):
-        os.chown(directory, *root)
+    _give(directory, root)
     return [_write(os.path.join(directory, name), text) for name, text in files.items()]
 
 
 def _make(path: str, mode: int, owner: tuple[int, int]) -> None:
     os.mkdir(path, mode)
     os.chmod(path, mode)
+    _give(path, owner)
+
+
+def _give(path: str, owner: tuple[int, int]) -> None:
     if owner != (os.geteuid(), os.getegid()):
         os.chown(path, *owner)
 

@@ -11,7 +11,8 @@ import os
 import stat
 
 from drivers.erase import erase_tree
-from drivers.idmap.maps import MapPair, to_host
+from drivers.idmap.maps import MapPair
+from drivers.idmap.owners import owner_of_root
 from drivers.overlay.layout import older_contents
 from drivers.ownership import change_owners
 
@@ -33,7 +34,7 @@ def remap(view: int, directory: str, old: MapPair, new: MapPair) -> None:
     mode = stat.S_IMODE(os.stat(diff).st_mode)
     for path in reversed([diff, *older_contents(directory)]):
         os.rename(path, _next(path))
-    root_owner = to_host(0, new[0]) or 0, to_host(0, new[1]) or 0
+    root_owner = owner_of_root(*new)
     erase_tree(os.path.join(directory, "work"))  # it knows the old upper directory
     _make(os.path.join(directory, "work"), 0o700, root_owner)
     _make(diff, mode, root_owner)

@@ -188,6 +188,22 @@ def test_overlay_layers_are_merged_for_reading_without_privileges(
     assert not is_running(daemon)
 
 
+@pytest.mark.parametrize("own", ["overlay"], indirect=True)
+def test_a_container_that_a_user_makes_in_the_tree_is_root_s_inside_the_namespace(own: Own) -> None:
+    images = f"{own.where}/images/localhost/small:1"
+    own.shell(own.command("mount", own.where))
+
+    own.shell(f"mkdir {images}/containers/mine")
+
+    assert own.shell(f"cat {own.where}/containers/mine/rootfs/mine") == "mine"
+    layer = own.shell(f"cat {own.where}/containers/mine/layer/id").strip()
+    made = own.shell(f"stat -c %u:%g {own.store[1]}/overlay/{layer}/*", *INSIDE).split()
+    assert set(made) == {"0:0"}
+    own.shell(f"rmdir {own.where}/containers/mine")
+    assert own.shell(f"ls {own.store[1]}/overlay").split().count(layer) == 0
+    own.shell(own.command("umount", own.where))
+
+
 @pytest.mark.parametrize("own", ["vfs", "overlay"], indirect=True)
 @pytest.mark.parametrize("native", ["auto", "off"])
 def test_inside_the_user_namespace_everything_works(own: Own, native: str) -> None:
