@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from drivers.archive import compression, scanner, tarsplit, whiteout
 from drivers.archive.compression import Compression
-from drivers.archive.entry import DIRECTORY, HARD_LINK, Entry
+from drivers.archive.entry import DIRECTORY, HARD_LINK, REGULAR, Entry
 
 _READ: Final = 1 << 20
 _ZEROS: Final = bytes(_READ)
@@ -65,7 +65,7 @@ def of_layer(tar_split: BinaryIO) -> Expected:
             expected.opaque.add(directory)
         elif whiteout.is_marker(name):
             removed = whiteout.removed_name(name)
-            if removed is not None and not name.startswith(whiteout.METADATA):
+            if removed is not None:
                 expected.removed.add(posixpath.join(directory, removed))
         else:
             expected.items[path] = Item(entry, checksum)
@@ -88,7 +88,7 @@ class Stacked:
                 self._remove(child)
         for path in layer.removed:
             self._remove(path)
-        for path, item in layer.items.items():
+        for path, item in _without_metadata(layer.items):
             self._put(path, item)
         self.expected.touched -= {path for path, item in layer.items.items() if item.entry}
 
@@ -113,6 +113,27 @@ class Stacked:
             waiting += self._children.pop(gone, ())
             self._children[posixpath.dirname(gone)].discard(gone)
             self.expected.touched.add(posixpath.dirname(gone))
+
+
+def _without_metadata(items: dict[bytes, Item]) -> Iterator[tuple[bytes, Item]]:
+    """Paths that an archive makes in a whole tree: of AUFS's own there are only directories.
+
+    A link to one of its files is that file.
+    """
+    kept = {
+        posixpath.basename(path): item
+        for path, item in items.items()
+        if path.startswith(whiteout.LINKS) and item.entry and item.entry.type == REGULAR
+    }
+    for path, item in items.items():
+        target = item.entry.linkname if item.entry and item.entry.type == HARD_LINK else b""
+        if path.startswith(whiteout.METADATA):
+            if directory := posixpath.dirname(path):
+                yield directory, Item(None)
+        elif posixpath.normpath(target).startswith(whiteout.LINKS):
+            yield path, kept.get(posixpath.basename(target), item)
+        else:
+            yield path, item
 
 
 def relative(name: bytes) -> bytes:

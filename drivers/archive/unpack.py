@@ -72,7 +72,9 @@ class Unpacker:
         self._rootless = options.rootless
         self._attributes = Attributes(options)
         self._places = Places(root, self._made_missing)
-        self._markers = markers(whiteouts, self._places, self._attributes, options.xattr_prefix)
+        self._markers = markers(
+            whiteouts, self._places, self._attributes, options.xattr_prefix, root
+        )
         self._directories: list[tuple[bytes, Times]] = []
 
     def add(self, entry: Entry, payload: Iterator[memoryview]) -> None:
@@ -84,8 +86,8 @@ class Unpacker:
             path = inside(entry.name, entry=entry.name)
             if not path:
                 self._root_entry(entry)
-            elif not self._markers.take(path, entry):
-                self._replace(path, entry, payload)
+            elif not self._markers.take(path, entry, payload):
+                self._replace(path, *self._markers.resolve(entry, payload))
         except OSError as error:
             raise _explained(error, entry.name) from error
 
@@ -100,6 +102,7 @@ class Unpacker:
     def close(self) -> None:
         """Close the descriptors that were kept. A second call does nothing."""
         self._places.close()
+        self._markers.close()
 
     def __enter__(self) -> Unpacker:
         return self

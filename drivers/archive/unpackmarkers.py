@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
 from drivers.archive.entry import Entry
 from drivers.archive.unpackattributes import Attributes
+from drivers.archive.unpackaufs import LinkedFiles
 from drivers.archive.unpacknames import split
 from drivers.archive.unpackplaces import Places
 from drivers.archive.whiteout import METADATA, OPAQUE, is_marker, removed_name
@@ -28,8 +30,13 @@ class Markers(Protocol):
     dot_is_entry: bool
     """Whether an entry ``.`` says something of the root; ``/`` always does."""
 
-    def take(self, path: bytes, entry: Entry) -> bool:
+    def take(self, path: bytes, entry: Entry, payload: Iterator[memoryview]) -> bool:
         """Deal with *entry* if it is a marker, and return whether it was."""
+
+    def resolve(
+        self, entry: Entry, payload: Iterator[memoryview]
+    ) -> tuple[Entry, Iterator[memoryview]]:
+        """Return what is to be made for *entry*, and with what in it."""
 
     def unpacked(self, path: bytes, *, directory: bool) -> None:
         """Something was made at *path*, or a directory was there already."""
@@ -37,14 +44,19 @@ class Markers(Protocol):
     def made_missing(self, path: bytes, fd: int) -> None:
         """A directory was made that no entry asked for; give it its owner or mode."""
 
+    def close(self) -> None:
+        """Close what is held. A second call does nothing."""
 
-def markers(whiteouts: Whiteouts, places: Places, attributes: Attributes, prefix: bytes) -> Markers:
+
+def markers(
+    whiteouts: Whiteouts, places: Places, attributes: Attributes, prefix: bytes, root: int
+) -> Markers:
     """Return the way of *whiteouts*; *prefix* is that of overlay's attributes."""
     match whiteouts:
         case Whiteouts.OVERLAY:
             return _Kept(places, attributes, prefix)
         case Whiteouts.REMOVE:
-            return _Removed(places)
+            return _Removed(places, LinkedFiles(root))
         case Whiteouts.KEEP:
             return _Ordinary(attributes)
 
@@ -57,9 +69,14 @@ class _Ordinary:
     def __init__(self, attributes: Attributes) -> None:
         self._root_owner = attributes.root_owner()
 
-    def take(self, path: bytes, entry: Entry) -> bool:
-        del path, entry
+    def take(self, path: bytes, entry: Entry, payload: Iterator[memoryview]) -> bool:
+        del path, entry, payload
         return False
+
+    def resolve(
+        self, entry: Entry, payload: Iterator[memoryview]
+    ) -> tuple[Entry, Iterator[memoryview]]:
+        return entry, payload
 
     def unpacked(self, path: bytes, *, directory: bool) -> None:
         pass
@@ -67,6 +84,9 @@ class _Ordinary:
     def made_missing(self, path: bytes, fd: int) -> None:
         del path
         os.fchown(fd, *self._root_owner)
+
+    def close(self) -> None:
+        pass
 
 
 class _Kept(_Ordinary):
@@ -77,7 +97,8 @@ class _Kept(_Ordinary):
         self._places, self._attributes = places, attributes
         self._opaque = prefix + _OPAQUE_SUFFIX
 
-    def take(self, path: bytes, entry: Entry) -> bool:
+    def take(self, path: bytes, entry: Entry, payload: Iterator[memoryview]) -> bool:
+        del payload
         parent, base = split(path)
         if not is_marker(base):
             return False
@@ -110,14 +131,15 @@ class _Removed:
 
     dot_is_entry = True
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, places: Places, links: LinkedFiles) -> None:
+        self._places, self._links = places, links
         self._own: set[bytes] = {b""}
         self._clear: set[bytes] = set()
 
-    def take(self, path: bytes, entry: Entry) -> bool:
+    def take(self, path: bytes, entry: Entry, payload: Iterator[memoryview]) -> bool:
         parent, base = split(path)
-        if path.startswith(METADATA) and path != OPAQUE:
+        if path.startswith(METADATA) and path != OPAQUE and self._links.take(entry, payload):
+            self._make_missing(parent)
             return True
         if not is_marker(base):
             return False
@@ -140,12 +162,23 @@ class _Removed:
         del path
         os.fchmod(fd, _BITS_OF_MISSING)
 
+    def resolve(
+        self, entry: Entry, payload: Iterator[memoryview]
+    ) -> tuple[Entry, Iterator[memoryview]]:
+        return self._links.resolve(entry, payload)
+
+    def close(self) -> None:
+        self._links.close()
+
     def _remove(self, parent: bytes, name: bytes) -> None:
         self._replaced(_joined(parent, name))
-        if self._places.kind(parent) is None:
-            self._places.find_or_make(parent)
+        self._make_missing(parent)
         with suppress(FileNotFoundError):  # a link to nowhere: nothing is there to be removed
             self._places.erase(parent, name)
+
+    def _make_missing(self, path: bytes) -> None:
+        if self._places.kind(path) is None:
+            self._places.find_or_make(path)
 
     def _replaced(self, path: bytes) -> None:
         if path in self._own:  # a link may come here: what was known below it says nothing then

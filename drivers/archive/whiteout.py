@@ -4,13 +4,14 @@ Used by: drivers.archive's unpacking and packing. Knows nothing of: files.
 
 An entry ``.wh.NAME`` removes NAME of the layers below; ``.wh..wh..opq`` hides everything that
 the layers below have in its directory. Names that begin with ``.wh..wh.`` at the top of an
-archive are what AUFS kept for itself.
+archive are what AUFS kept for itself, :data:`LINKS` among them the files that have several names.
 """
 
 from typing import Final
 
 PREFIX: Final = b".wh."
 METADATA: Final = b".wh..wh."
+LINKS: Final = b".wh..wh.plnk"
 OPAQUE: Final = b".wh..wh..opq"
 
 

@@ -18,6 +18,7 @@ from tests.support.hostile import (
     hard_link,
     link,
 )
+from tests.support.hostileaufs import AUFS
 from tests.support.hostilemetadata import KINDS, NUMBERS, XATTRS
 
 _UP = b"../../../../../../../../../.."
@@ -218,10 +219,17 @@ WHITEOUTS: Sequence[Case] = (
         lower=LOWER,
         differs="the Go tools remove again what the layer brought",
     ),
-    Case(
-        "own names of AUFS", [directory(b".wh..wh.aufs"), Member(b".wh..wh.orph", DIR)], lower=LOWER
-    ),
     Case("device that is a whiteout", [Member(b"f", CHAR, device=(0, 0))], lower=LOWER),
 )
 
-CASES: Sequence[Case] = (*NAMES, *ROOT, *LINKS, *HARD_LINKS, *NUMBERS, *KINDS, *XATTRS, *WHITEOUTS)
+CASES: Sequence[Case] = (
+    *NAMES,
+    *ROOT,
+    *LINKS,
+    *HARD_LINKS,
+    *NUMBERS,
+    *KINDS,
+    *XATTRS,
+    *WHITEOUTS,
+    *AUFS,
+)
