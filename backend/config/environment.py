@@ -7,6 +7,7 @@ Knows nothing of: storage.conf, options.
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -79,7 +80,10 @@ def expand(path: str, environment: ProcessEnvironment) -> str:
 
 
 def runtime_directory(environment: ProcessEnvironment) -> str:
-    """Directory for what lives as long as the login of a user who is not root."""
+    """Directory for what lives as long as the login of a user who is not root.
+
+    Where the system gave none, one for this user alone is made, as the Go tools do.
+    """
     given = environment.get("XDG_RUNTIME_DIR")
     if given:
         return os.path.realpath(given)
@@ -91,10 +95,13 @@ def runtime_directory(environment: ProcessEnvironment) -> str:
     for path in candidates:
         if _is_private(path):
             return path
+    with suppress(OSError):
+        os.mkdir(candidates[1], 0o700)
+        return candidates[1]
     raise ConfigError(
         "XDG_RUNTIME_DIR",
         f"not set, and neither {candidates[0]} nor {candidates[1]} belongs to this user alone",
-        remedy=f"run: mkdir -m 700 {candidates[1]}",
+        remedy=f"remove {candidates[1]}, or set XDG_RUNTIME_DIR",
     )
 
 

@@ -292,13 +292,22 @@ def test_rootless_storage_path_counts_for_users_only(machine: Machine) -> None:
     assert load_options(environment=machine.environment()).graph_root.startswith("/var/lib")
 
 
-def test_without_a_private_runtime_directory_the_error_says_how_to_make_one(
-    machine: Machine,
-) -> None:
+def test_without_a_runtime_directory_a_private_one_is_made(machine: Machine) -> None:
+    environment = machine.environment(uid=424242, TMPDIR=str(machine.root))
+    made = machine.root / "storage-run-424242"
+
+    assert load_options(environment=environment).run_root == str(made / "containers")
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert load_options(environment=environment).run_root == str(made / "containers")
+
+
+def test_a_runtime_directory_that_others_may_enter_is_refused(machine: Machine) -> None:
+    (machine.root / "storage-run-424242").mkdir(0o755)
+
     with pytest.raises(ConfigError) as raised:
         load_options(environment=machine.environment(uid=424242, TMPDIR=str(machine.root)))
 
-    assert f"mkdir -m 700 {machine.root}/storage-run-424242" in raised.value.remedy
+    assert f"remove {machine.root}/storage-run-424242" in raised.value.remedy
 
 
 def test_an_image_store_that_is_the_graph_root_is_refused(machine: Machine) -> None:
