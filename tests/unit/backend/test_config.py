@@ -301,8 +301,9 @@ def test_without_a_runtime_directory_a_private_one_is_made(machine: Machine) -> 
     assert load_options(environment=environment).run_root == str(made / "containers")
 
 
-def test_a_runtime_directory_that_others_may_enter_is_refused(machine: Machine) -> None:
-    (machine.root / "storage-run-424242").mkdir(0o755)
+def test_a_runtime_directory_that_others_may_write_to_is_refused(machine: Machine) -> None:
+    (machine.root / "storage-run-424242").mkdir()
+    (machine.root / "storage-run-424242").chmod(0o777)
 
     with pytest.raises(ConfigError) as raised:
         load_options(environment=machine.environment(uid=424242, TMPDIR=str(machine.root)))
