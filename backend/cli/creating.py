@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from backend.cli import kinds
 from backend.cli.inputs import id_maps, metadata_of, source
-from backend.cli.progress import Progress
 from backend.cli.request import Request
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def layer(request: Request) -> int:
 
 def filled_layer(request: Request) -> int:
     """Make a layer from an archive; when that fails there is no layer."""
+    from backend.cli.progress import Progress
+
     about, writable = _about_layer(request), not request.values.on("readonly")
     with (
         source(request.values) as file,

@@ -6,7 +6,6 @@ Used by: backend.cli.{layers,images,containers}. Knows nothing of: single kinds.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from backend.cli.kinds import encode
 from backend.cli.request import Request
 from backend.model.snapshot import Snapshot
 
@@ -25,6 +24,8 @@ def show(request: Request, look: Look, snapshot: Snapshot, records: Sequence[Any
     """List *records*. JSON beats IDs only, which beat the rest."""
     output = request.output
     if request.json:
+        from backend.cli.kinds import encode
+
         output.encoded(encode(look.kind, records) if records else look.empty)
     elif request.values.on("quiet"):
         output.lines(record.id for record in records)

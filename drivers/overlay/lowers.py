@@ -9,29 +9,26 @@ lower-layers   the same chain as IDs; newer Go tools prefer it
 """
 
 import os
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from drivers.errors import UnsafeNameError
 from drivers.ids import LayerID, is_path_component
 
-_SHORT: Final = re.compile(r"[A-Z2-7]{26}")
-_RANDOM_BYTES: Final = 17
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_SHORT: Final = 26
 RESERVED: Final = frozenset({"l", "staging", "tempdirs"})
 
 
 def new_short_name() -> str:
     """Return a random short name."""
-    import base64
-
-    return base64.b32encode(os.urandom(_RANDOM_BYTES)).decode()[:26]
+    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(_SHORT))
 
 
 def parse_short_name(text: str) -> str:
     """Return the short name in a ``link`` file."""
     name = text.rstrip("\n")
-    if not _SHORT.fullmatch(name):
+    if len(name) != _SHORT or not set(name) <= set(_LETTERS):
         raise UnsafeNameError("short name", name)
     return name
 
