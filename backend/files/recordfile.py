@@ -3,6 +3,7 @@
 Used by: backend.stores. Knows nothing of: locks (its callers hold them), rules between records.
 """
 
+import operator
 import os
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -29,9 +30,9 @@ class RecordFile(Generic[R]):
 
     def __init__(self, path: str, form: Format[R], *, durable: bool = True) -> None:
         self.path, self.format, self.durable = path, form, durable
-        # Records of the file and their texts, so that a rewrite encodes only what changed; the
-        # texts of a file that was read are still in it.
-        self._records: Sequence[R] = ()
+        # Records of the file and their texts, so that a rewrite encodes, and a second look decodes,
+        # only what changed; the texts of a file that was read for the first time are still in it.
+        self._records: tuple[R, ...] = ()
         self._texts: Sequence[bytes] = ()
         self._data = b""
 
@@ -54,18 +55,16 @@ class RecordFile(Generic[R]):
         except regularfile.NotRegularError as exc:
             raise RecordFileError(self.path, exc.what, remedy=_REMEDY) from None
         try:
-            decoded = self.format.decode(data, **derived)
+            return self._decode(data, **derived)
         except MalformedError as exc:
             raise RecordFileError(self.path, str(exc), remedy=_REMEDY) from None
-        self._records, self._texts, self._data = decoded.records, (), data
-        return decoded
 
     def write(self, records: Sequence[R]) -> Signature:
         """Replace the content. Nothing changes if it fails."""
         texts = self._encode(records)
         os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
         status = atomicfile.replace(self.path, join(texts), sync=self.durable, locked=True)
-        self._records, self._texts = records, texts
+        self._records, self._texts = tuple(records), texts
         return _signature(status)
 
     def _encode(self, records: Sequence[R]) -> Sequence[bytes]:
@@ -79,12 +78,26 @@ class RecordFile(Generic[R]):
         ]
         return [*texts[: gone.start], *new, *texts[gone.stop :]]
 
+    def _decode(self, data: bytes, **derived: object) -> Decoded[R]:
+        """Decode what is not as it was when the file was last read or written."""
+        self._cut()
+        texts = _texts_in(data, self.format) if self._texts else ()
+        if texts:
+            gone, come = differing(self._texts, texts, operator.eq)
+            new = self.format.decode(join(texts[come]), **derived)
+            if not new.bad:
+                old = self._records
+                self._records = (*old[: gone.start], *new.records, *old[gone.stop :])
+                self._texts = texts
+                return Decoded(self._records)
+        decoded = self.format.decode(data, **derived)
+        self._records, self._texts, self._data = decoded.records, (), data
+        return decoded
+
     def _cut(self) -> None:
         """Take the texts from the file that was read, where that can be done."""
         if self._data:
-            from backend.codec.plainrecords import cut  # whoever only reads needs none of it
-
-            self._texts = cut(self._data, self.format.fields) or ()
+            self._texts = _texts_in(self._data, self.format)
             self._data = b""
             if len(self._texts) != len(self._records):
                 self._texts = self._records = ()
@@ -96,6 +109,13 @@ class RecordFile(Generic[R]):
 
 
 _REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
+
+
+def _texts_in(data: bytes, form: Format[R]) -> Sequence[bytes]:
+    """The text of each record; none if they cannot be told without a look at each."""
+    from backend.codec.plainrecords import cut  # who reads once needs none of it
+
+    return cut(data, form.fields) or ()
 
 
 def _signature(status: os.stat_result) -> Signature:

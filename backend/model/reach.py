@@ -35,14 +35,14 @@ _AGAIN = "delete the images and containers on it and pull the image again"
 
 
 def _layers(layers: LayerTable) -> Iterator[Problem]:
-    for layer in layers.incomplete:
-        reason, remedy = "half made or half deleted", "the next change of the store removes it"
-        yield Problem("layer", layer.id, layer.location, reason, remedy)
     missing = {layer.parent for layer in layers} - layers.by_id.keys() - {None}
     if missing:
         for layer in [each for each in layers if each.parent in missing]:
             reason = f"its parent {layer.parent} is not known"
             yield Problem("layer", layer.id, layer.location, reason, _AGAIN)
+    for layer in layers.incomplete:
+        reason, remedy = "half made or half deleted", "the next change of the store removes it"
+        yield Problem("layer", layer.id, layer.location, reason, remedy)
 
 
 def _images(images: ImageTable, layers: LayerTable) -> Iterator[Problem]:
