@@ -6,7 +6,7 @@ driver takes none. Paths are str (surrogateescape); names inside layers are byte
 """
 
 import enum
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
@@ -366,6 +366,18 @@ class IDShift(Protocol):
 
     def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
         """Whether it can do so for these maps."""
+        ...
+
+
+@runtime_checkable
+class Quotas(Protocol):
+    """A driver that can limit how much a single writable layer holds."""
+
+    def limit(self, layer: LayerID, options: Mapping[str, str]) -> None:
+        """Limit it as *options* say, whatever holds for the other layers.
+
+        Raises DriverOptionError for an unknown or bad one.
+        """
         ...
 
 

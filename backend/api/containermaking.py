@@ -4,6 +4,7 @@ Used by: backend.api.containers. Knows nothing of: which IDs a user namespace ge
 Durable steps and what a crash between them leaves: backend/LOCKING.md.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ from backend.errors import DuplicateIDError
 from backend.files import bigdata
 from backend.model.records import Container, Image, Layer
 from backend.stores.transaction import Kind, WriteTx
+from drivers.ids import LayerID
 from drivers.linux.atomicfile import NotFlushedError
 from drivers.protocol import Whiteouts
 
@@ -42,10 +44,11 @@ def make_container(
     items: NewItems,
     *,
     auto_userns: "AutoUserNs | None",
+    limit: Callable[[LayerID], None] | None = None,
 ) -> Container:
     """Check everything against the records as they are now, then make it.
 
-    *auto_userns* chooses the maps instead of *asked*.
+    *auto_userns* chooses the maps instead of *asked*. *limit* is called with the new layer.
     """
     check_maps(asked.maps)
     locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
@@ -75,7 +78,7 @@ def make_container(
             gid_map=maps.gid,
         )
         usable = copy if copy is not None and copy.serves(layer, below) else None
-        return _make(shop, tx, wanted, layer, items=items, copy=usable)
+        return _make(shop, tx, wanted, layer, items=items, copy=usable, limit=limit)
 
 
 def _precopied(
@@ -119,6 +122,7 @@ def _make(
     *,
     items: NewItems,
     copy: "Copied | None",
+    limit: Callable[[LayerID], None] | None,
 ) -> Container:
     """Items first, then the layer, then the record."""
     volatile = wanted.flags.get("Volatile") is True
@@ -131,6 +135,8 @@ def _make(
         else:
             layer = record_layer(shop, tx, layer, copy.fill, writable=True, volatile=volatile)
         try:
+            if limit is not None:
+                limit(layer.id)
             tx.containers.put(wanted)
             tx.containers.save()
         except NotFlushedError:  # it is there

@@ -7,7 +7,8 @@ What only some verbs need is imported by them, as in backend.api.layers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from backend.api import lookup
@@ -65,12 +66,13 @@ class Containers(Attached[Container]):
         Its user namespace has the maps, or those that *auto_userns* leads to; without any its IDs
         are the host's or, with a mapped image in an additional store, those of that. A map of
         the host wins over one that is given. A volatile container does not survive a crash of
-        the machine (it always does without in a transient store).
+        the machine (it always does without in a transient store). *storage_opt* is for drivers
+        with quotas: ``size`` is how much the layer may hold.
         """
         from backend.api.containermaking import make_container
         from backend.api.mapped import WantedOwners
 
-        self._check_storage_options(storage_opt)
+        limit = self._limiter(storage_opt)
         volatile = volatile or self._shop.options.transient
         wanted = Container(
             id=ContainerID(component("container ID", id if id is not None else generate_id())),
@@ -85,7 +87,13 @@ class Containers(Attached[Container]):
             uid_map, gid_map, host_uids=host_uid_mapping, host_gids=host_gid_mapping
         )
         return make_container(
-            self._shop, wanted, image, asked, self._items(wanted, big_data), auto_userns=auto_userns
+            self._shop,
+            wanted,
+            image,
+            asked,
+            self._items(wanted, big_data),
+            auto_userns=auto_userns,
+            limit=limit,
         )
 
     def delete(self, reference: str, *, force: bool = False) -> None:
@@ -140,13 +148,20 @@ class Containers(Attached[Container]):
             self._check_key(key)
         return NewItems(self._items_directory(record), found)
 
-    def _check_storage_options(self, options: Mapping[str, str]) -> None:
-        if options:
+    def _limiter(self, options: Mapping[str, str]) -> Callable[[LayerID], None] | None:
+        """What limits the layer of a container as *options* say; None if they say nothing."""
+        from drivers.protocol import Quotas
+
+        if not options:
+            return None
+        driver = self._shop.open_driver()
+        if not isinstance(driver, Quotas):
             raise DriverNotSupportedError(
-                self._shop.paths.driver,
-                f"storagefs sets no quota ({', '.join(options)})",
-                remedy="make the container without storage options",
+                driver.name,
+                f"no quota is set for a container ({', '.join(options)})",
+                remedy="make it without storage options, or in a store of the btrfs driver",
             )
+        return partial(driver.limit, options=options)
 
     def _table(self, snapshot: Snapshot) -> ContainerTable:
         return snapshot.containers

@@ -9,10 +9,10 @@ Go tools mount HOME on itself; nothing here needs that.
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from drivers.btrfs.options import parse_options
+from drivers.btrfs.options import parse_options, size_of_container
 from drivers.errors import DriverNotSupportedError, LayerDirectoryError
 from drivers.ids import LayerID, is_path_component
 from drivers.protocol import Damage, DriverOptions, NewLayer, Trash
@@ -32,7 +32,7 @@ class BtrfsDriver(WholeTrees):
         self.home = os.path.join(options.graph_root, self.name)
         self.homes = (self.home,)
         self._sync = options.sync
-        self._size = parse_options(settings).size
+        self._options = parse_options(settings)
         self._is_supported = False
 
     def check_supported(self) -> None:
@@ -79,7 +79,7 @@ class BtrfsDriver(WholeTrees):
         finally:
             os.close(parent)
         if self._is_limited(new):
-            self._limit(path)
+            self._limit(path, self._options.size)
 
     def _snapshot(self, source: LayerID, parent: int, name: bytes) -> None:
         from drivers.linux import subvolume
@@ -95,32 +95,42 @@ class BtrfsDriver(WholeTrees):
 
     def finish_tree(self, path: str, new: NewLayer) -> None:
         """Make its name durable, and note its limit."""
-        from drivers.linux import atomicfile
-
         if self._is_limited(new):
-            note = self._note(new.id)
-            os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
-            atomicfile.replace(note, str(self._size).encode(), mode=0o644, sync=self._sync)
+            self._write_note(new.id, self._options.size)
         if self._sync:
             sync_names(path)
 
     def _is_limited(self, new: NewLayer) -> bool:
-        return new.writable and self._size > 0
+        return new.writable and self._options.size > 0
 
-    def _limit(self, path: str) -> None:
+    def limit(self, layer: LayerID, options: Mapping[str, str]) -> None:
+        """Let the layer hold as much as ``size`` says."""
+        size = size_of_container(self._options, options)
+        if size:
+            self._limit(self.directory(layer), size)
+            self._write_note(layer, size)
+
+    def _limit(self, path: str, size: int) -> None:
         from drivers.linux import subvolume
 
         fd = os.open(path, _DIRECTORY)
         try:
-            subvolume.limit(fd, self._size)
+            subvolume.limit(fd, size)
         except OSError as refused:
             if refused.errno != errno.EPERM:
                 raise
             raise DriverNotSupportedError(
-                self.name, "only root may limit the size of layers", remedy="remove btrfs.size"
+                self.name, "only root may limit the size of layers", remedy="ask for no size"
             ) from refused
         finally:
             os.close(fd)
+
+    def _write_note(self, layer: LayerID, size: int) -> None:
+        from drivers.linux import atomicfile
+
+        note = self._note(layer)
+        os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
+        atomicfile.replace(note, str(size).encode(), mode=0o644, sync=self._sync)
 
     def _note(self, layer: LayerID) -> str:
         return os.path.join(self.home, "quotas", layer)

@@ -4,7 +4,7 @@ Used by: drivers.btrfs.driver. Knows nothing of: where they were configured.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from drivers.errors import DriverOptionError
@@ -17,31 +17,47 @@ _POWERS: Final = "kmgtp"
 class BtrfsOptions(NamedTuple):
     """What a configuration may ask of btrfs, in bytes.
 
-    ``size`` is how much a writable layer may hold; 0: there is no limit.
+    ``size`` is how much a writable layer may hold; 0: there is no limit. ``least`` is the
+    smallest limit that may be asked for.
     """
 
     size: int = 0
+    least: int = 0
 
 
 def parse_options(settings: Sequence[tuple[str, str]]) -> BtrfsOptions:
     """Read (key, value) pairs; the last of several wins.
 
     A size below ``min_space``, or of nothing, is refused, as the Go tools refuse it;
-    ``min_space`` alone means nothing here.
+    ``min_space`` alone limits nothing.
     """
     values = dict(settings)
-    for key in values:
-        if key not in _KNOWN:
-            remedy = f"known are {', '.join(_KNOWN)}"
-            raise DriverOptionError(f"btrfs.{key}", "is unknown", remedy=remedy)
-    least = _size("min_space", values.get("min_space", "0"))
-    if "size" not in values:
-        return BtrfsOptions()
+    _check_known(values, _KNOWN)
+    options = BtrfsOptions(least=_size("min_space", values.get("min_space", "0")))
+    return options._replace(size=size_of_layer(options, values)) if "size" in values else options
+
+
+def size_of_layer(options: BtrfsOptions, values: Mapping[str, str]) -> int:
+    """Return how much a layer may hold whose *values* have a ``size`` of its own."""
     size = _size("size", values["size"])
-    if size < max(least, 1):
-        reason = f"{size} bytes are less than min_space, {least}"
+    if size < max(options.least, 1):
+        reason = f"{size} bytes are less than min_space, {options.least}"
         raise DriverOptionError("btrfs.size", reason, remedy="remove it, or ask for more")
-    return BtrfsOptions(size)
+    return size
+
+
+def size_of_container(options: BtrfsOptions, asked: Mapping[str, str]) -> int:
+    """Return how much the layer of a container may hold that asked for it."""
+    values = {key.lower(): value for key, value in asked.items()}
+    _check_known(values, ("size",))
+    return size_of_layer(options, values) if values else options.size
+
+
+def _check_known(values: Mapping[str, str], known: Sequence[str]) -> None:
+    for key in values:
+        if key not in known:
+            remedy = f"known are {', '.join(known)}"
+            raise DriverOptionError(f"btrfs.{key}", "is unknown", remedy=remedy)
 
 
 def _size(key: str, text: str) -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.btrfs.options import parse_options
+from drivers.btrfs.options import parse_options, size_of_container
 from drivers.errors import DriverOptionError
 
 
@@ -44,3 +44,13 @@ def test_the_least_size_alone_limits_nothing() -> None:
 def test_other_options_are_refused_by_name(key: str) -> None:
     with pytest.raises(DriverOptionError, match=f"btrfs.{key}"):
         parse_options([(key, "x")])
+
+
+def test_a_container_may_have_a_size_of_its_own_within_the_least_one() -> None:
+    options = parse_options([("size", "2G"), ("min_space", "1G")])
+    assert size_of_container(options, {"SIZE": "1G"}) == 1 << 30
+    assert size_of_container(options, {}) == 2 << 30
+    with pytest.raises(DriverOptionError, match="min_space"):
+        size_of_container(options, {"size": "1M"})
+    with pytest.raises(DriverOptionError, match=r"btrfs\.inodes.*unknown"):
+        size_of_container(options, {"size": "1G", "inodes": "5"})
