@@ -19,6 +19,7 @@ MOUNT_VERBS: Final = (
         example="mount /mnt/store -o ro",
         arguments="MOUNTPOINT|CONTAINER|LAYER|IMAGE ...",
         interspersed=True,
+        options="fusefs.optionhelp",
         flags=(
             Flag(("--options", "-o", "--opt"), Takes.LIST, "of a tree: options, with commas"),
             Flag(("--foreground", "-f"), Takes.NOTHING, "of a tree: stay in the foreground"),

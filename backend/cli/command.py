@@ -115,20 +115,25 @@ def help_text(program: str, verbs: Sequence[Verb], verb: Verb | None = None) -> 
         yield f"Example: {program} {verb.example}"
         if verb.flags:
             yield from ("", "Flags:", *_flag_list(verb.flags))
+        if verb.explained:
+            yield from ("", "Options of a tree, behind -o:", *_columns(verb.explained))
     yield from ("", "Flags of every command:", *_flag_list(GLOBAL_FLAGS))
 
 
 def _command_list(verbs: Sequence[Verb]) -> Iterator[str]:
     yield "Commands:"
-    width = max(len(verb.name) for verb in verbs)
-    yield from (f"  {verb.name:{width}}  {verb.summary}" for verb in verbs)
+    yield from _columns([(verb.name, verb.summary) for verb in verbs])
 
 
 def _flag_list(flags: Sequence[Flag]) -> Iterator[str]:
-    spelled = [
-        ", ".join(flag.names) + ("" if flag.takes is Takes.NOTHING else " VALUE") for flag in flags
-    ]
-    width = max(map(len, spelled))
-    yield from (
-        f"  {names:{width}}  {flag.help}" for names, flag in zip(spelled, flags, strict=True)
+    return _columns(
+        [
+            (", ".join(flag.names) + ("" if flag.takes is Takes.NOTHING else " VALUE"), flag.help)
+            for flag in flags
+        ]
     )
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    width = max(len(left) for left, _ in rows)
+    yield from (f"  {left:{width}}  {right}" for left, right in rows)

@@ -49,6 +49,7 @@ class Verb(NamedTuple):
     word before it. ``kind`` is the kind of object for verbs that exist once a kind.
     ``interspersed``: flags may also stand behind arguments. ``inside``: a user who is not root
     enters the namespace of the own store first. ``own``: the Go tool has no such verb.
+    ``options``: the module whose OPTIONS explain what -o takes; mount(8) has them too.
     """
 
     name: str
@@ -63,6 +64,17 @@ class Verb(NamedTuple):
     interspersed: bool = False
     inside: bool = False
     own: bool = False
+    options: str = ""
+
+    @property
+    def explained(self) -> Sequence[tuple[str, str]]:
+        """What -o takes, and what each option means."""
+        if not self.options:
+            return ()
+        from importlib import import_module
+
+        found: Sequence[tuple[str, str]] = import_module(self.options).OPTIONS
+        return found
 
     @property
     def minimum(self) -> int:

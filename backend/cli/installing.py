@@ -33,6 +33,6 @@ def run(request: Request) -> int:
 def _files(program: str, verbs: Sequence[Verb]) -> Iterator[tuple[str, str]]:
     """Path below the prefix, and content."""
     for page, lines in manual.pages(program, verbs):
-        yield f"share/man/man1/{page}.1", "".join(f"{line}\n" for line in lines)
+        yield f"share/man/{page}", "".join(f"{line}\n" for line in lines)
     for shell, place in _COMPLETIONS.items():
         yield place.format(program), SCRIPTS[shell]

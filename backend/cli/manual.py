@@ -28,13 +28,15 @@ def run(request: Request) -> int:
 
 
 def pages(program: str, verbs: Sequence[Verb]) -> Iterator[tuple[str, Iterator[str]]]:
-    """Every page of section 1: its name and its lines; an alias leads to the page of its verb."""
-    yield program, _whole(program, verbs)
+    """Every page: its file below share/man, and its lines. Other names lead to a verb's page."""
+    yield f"man1/{program}.1", _whole(program, verbs)
     for verb in verbs:
-        page = f"{program}-{verb.name}"
+        page = f"man1/{program}-{verb.name}.1"
         yield page, _page(program, verb)
-        for alias in verb.aliases:
-            yield f"{program}-{alias}", iter([f".so man1/{page}.1"])
+        others = [f"man1/{program}-{alias}.1" for alias in verb.aliases]
+        if verb.options:
+            others.append(f"man8/mount.{program}.8")
+        yield from ((other, iter([f".so {page}"])) for other in others)
 
 
 def _whole(program: str, verbs: Sequence[Verb]) -> Iterator[str]:
@@ -66,6 +68,10 @@ def _page(program: str, verb: Verb) -> Iterator[str]:
     if verb.flags:
         yield ".SH FLAGS"
         yield from _flags(verb.flags)
+    if verb.explained:
+        yield ".SH MOUNT OPTIONS"
+        for option, text in verb.explained:
+            yield from (".TP", rf"\fB{_roff(option)}\fR", _roff(text))
     yield ".SH FLAGS OF EVERY COMMAND"
     yield from _flags(GLOBAL_FLAGS)
     yield ".SH EXAMPLE"

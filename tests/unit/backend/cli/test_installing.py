@@ -31,7 +31,12 @@ def test_every_verb_and_every_alias_has_a_page(prefix: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
 @pytest.mark.parametrize(
-    ("page", "title"), [("storagefs", "STORAGEFS"), ("storagefs-diff-size", "STORAGEFS-DIFFSIZE")]
+    ("page", "title"),
+    [
+        ("storagefs", "STORAGEFS"),
+        ("storagefs-diff-size", "STORAGEFS-DIFFSIZE"),
+        ("mount.storagefs", "STORAGEFS-MOUNT"),
+    ],
 )
 def test_man_finds_a_page_beside_the_program(prefix: Path, page: str, title: str) -> None:
     programs = prefix / "bin"

@@ -4,13 +4,15 @@ import shutil
 
 import pytest
 
+from fusefs.optionhelp import OPTIONS
+from fusefs.options import KNOWN
 from fusefs.verbs import VERBS
 from tests.support import process
 from tests.support.commandline import run
 
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
-@pytest.mark.parametrize("words", [(), ("create-container",), ("layers",)], ids=str)
+@pytest.mark.parametrize("words", [(), ("create-container",), ("layers",), ("mount",)], ids=str)
 def test_man_formats_the_page_without_a_warning(words: tuple[str, ...]) -> None:
     page = run("man", *words).out
 
@@ -32,6 +34,16 @@ def test_the_page_of_a_verb_has_its_names_flags_and_example() -> None:
         assert all(f"\\fB{name}\\fR" in page for name in flag.names)
     assert f"storagefs {verb.example}" in page
     assert run("man", "diff-size").text == run("man", "diffsize").text
+
+
+def test_the_page_of_mount_explains_every_option_that_is_understood() -> None:
+    page = run("man", "mount").text.replace("\\-", "-")
+    explained = {option.partition("=")[0] for option, _ in OPTIONS}
+
+    assert explained == {option.partition("=")[0] for option in KNOWN}
+    for option, text in OPTIONS:
+        assert f"\\fB{option}\\fR\n{text}\n" in page
+        assert text in run("mount", "--help").text
 
 
 def test_the_page_of_the_program_names_every_verb() -> None:
