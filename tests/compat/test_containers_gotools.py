@@ -220,7 +220,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(roots: Roots) -> None:
         overlapping = (IDMap(0, 100, 10), IDMap(10, 105, 10))
         with pytest.raises(InvalidValueError, match="overlaps"):
             store.containers.create(image="img", uid_map=overlapping, gid_map=GIDS)
-        with pytest.raises(DriverNotSupportedError, match="quota.*size"):
+        with pytest.raises(DriverNotSupportedError, match=r"quota.*size"):
             store.containers.create(image="img", storage_opt={"size": "1G"})
         with pytest.raises(InvalidValueError, match="label"):
             store.containers.create(image="img", process_label="p")
