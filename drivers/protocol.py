@@ -1,4 +1,4 @@
-"""What the backend may ask of a driver: the protocol, its optional powers, its request values.
+"""What the backend may ask of every driver: the protocol, and its request values.
 
 Used by: backend.store and backend.api; implemented by drivers.overlay, vfs and btrfs.
 Knows nothing of: records, locks. A caller holds the store's locks where a verb needs them; a
@@ -6,8 +6,8 @@ driver takes none. Paths are str (surrogateescape); names inside layers are byte
 """
 
 import enum
-from collections.abc import Generator, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Generator, Sequence
+from typing import NamedTuple, Protocol
 
 from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
@@ -71,8 +71,8 @@ class MountRequest(NamedTuple):
 
     ``options`` replace the configured mount options when there are any, as in the Go tools.
     ``uid_map`` and ``gid_map`` say under which IDs the layers below are shown: host IDs for the
-    container's. They are for drivers that shift (:class:`IDShift`); content of the layer itself
-    is on disk as the host sees it, with and without them.
+    container's. They are for drivers that shift (drivers.powers.IDShift); content of the layer
+    itself is on disk as the host sees it, with and without them.
     """
 
     layer: LayerID
@@ -357,54 +357,4 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Release what the driver holds open. Mounts stay."""
-        ...
-
-
-@runtime_checkable
-class IDShift(Protocol):
-    """A driver that can show the layers below under other IDs while it mounts one."""
-
-    def shifts(self, uid_map: tuple[IDMap, ...], gid_map: tuple[IDMap, ...]) -> bool:
-        """Whether it can do so for these maps."""
-        ...
-
-
-@runtime_checkable
-class Quotas(Protocol):
-    """A driver that can limit how much a single writable layer holds."""
-
-    def limit(self, layer: LayerID, options: Mapping[str, str]) -> None:
-        """Limit it as *options* say, whatever holds for the other layers.
-
-        Raises DriverOptionError for an unknown or bad one.
-        """
-        ...
-
-
-@runtime_checkable
-class Dedup(Protocol):
-    """A driver that can let files of several layers share their blocks."""
-
-    def dedup(self, layers: Sequence[LayerID], method: DedupMethod) -> int:
-        """Share the blocks of equal files of *layers*; return how many bytes that saved.
-
-        The kernel compares content before it shares any. No error where the file system cannot.
-        """
-        ...
-
-
-@runtime_checkable
-class ShortLinks(Protocol):
-    """A driver whose layers have a second, short name on disk, which its messages quote."""
-
-    def link_of(self, layer: LayerID) -> str | None:
-        """The short name of a layer; None if the layer has no directory."""
-        ...
-
-    def layer_of_link(self, link: str) -> LayerID | None:
-        """The layer that a short name leads to; None if there is no such name."""
-        ...
-
-    def links(self) -> Sequence[str]:
-        """All short names."""
         ...

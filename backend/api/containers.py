@@ -86,14 +86,9 @@ class Containers(Attached[Container]):
         asked = WantedOwners.of(
             uid_map, gid_map, host_uids=host_uid_mapping, host_gids=host_gid_mapping
         )
+        items = self._items(wanted, big_data)
         return make_container(
-            self._shop,
-            wanted,
-            image,
-            asked,
-            self._items(wanted, big_data),
-            auto_userns=auto_userns,
-            limit=limit,
+            self._shop, wanted, image, asked, items, auto_userns=auto_userns, limit=limit
         )
 
     def delete(self, reference: str, *, force: bool = False) -> None:
@@ -150,7 +145,7 @@ class Containers(Attached[Container]):
 
     def _limiter(self, options: Mapping[str, str]) -> Callable[[LayerID], None] | None:
         """What limits the layer of a container as *options* say; None if they say nothing."""
-        from drivers.protocol import Quotas
+        from drivers.powers import Quotas
 
         if not options:
             return None

@@ -12,7 +12,6 @@ from backend.api.workshop import Workshop
 from backend.errors import InvalidValueError
 from backend.model.records import Container, Layer
 from drivers.idmap.maps import IDMap
-from drivers.protocol import IDShift
 
 _LAST_ID: Final = (1 << 32) - 1
 
@@ -40,6 +39,8 @@ def shifts(shop: Workshop, maps: Maps) -> bool:
     """Whether the driver shows layers under these IDs while it mounts them."""
     if maps == Maps():
         return False
+    from drivers.powers import IDShift
+
     driver = shop.open_driver()
     return isinstance(driver, IDShift) and driver.shifts(*maps)
 

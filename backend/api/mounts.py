@@ -25,7 +25,8 @@ from backend.stores.mountpoints import MountPointWriter
 from backend.stores.transaction import Kind, WriteTx
 from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.ids import LayerID
-from drivers.protocol import IDShift, MountRequest
+from drivers.powers import IDShift
+from drivers.protocol import MountRequest
 
 
 class _Target(NamedTuple):

@@ -22,7 +22,8 @@ from backend.model.records import Container, Image, Layer, MountPoint
 from backend.stores.transaction import Kind, WriteTx
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
-from drivers.protocol import Dedup, DedupMethod
+from drivers.powers import Dedup
+from drivers.protocol import DedupMethod
 from drivers.trash import TrashDirectory
 
 _MADE_ID: Final = re.compile(r"[0-9a-f]{64}")

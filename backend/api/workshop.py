@@ -21,7 +21,7 @@ from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap
 from drivers.ids import is_path_component
 from drivers.linux import regularfile
-from drivers.protocol import Driver, IDShift
+from drivers.protocol import Driver
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -116,6 +116,8 @@ def check_shifting(
     """Raise DriverNotSupportedError if a layer cannot be presented under the IDs of these maps."""
     if not uid_map and not gid_map:
         return
+    from drivers.powers import IDShift
+
     driver = shop.open_driver()
     if not isinstance(driver, IDShift) or not driver.shifts(uid_map, gid_map):
         reason = "it cannot present layers under other IDs"

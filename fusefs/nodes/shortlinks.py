@@ -4,7 +4,8 @@ Used by: ``layers/<id>/link`` and ``layers/by-link/``. Knows nothing of: how a d
 """
 
 from drivers.errors import DriverError
-from drivers.protocol import Driver, ShortLinks
+from drivers.powers import ShortLinks
+from drivers.protocol import Driver
 from fusefs.nodes.context import TreeContext
 from fusefs.nodes.derived import once_per
 

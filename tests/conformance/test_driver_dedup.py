@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from drivers.ids import LayerID
-from drivers.protocol import Dedup, DedupMethod, Driver, NewLayer
+from drivers.powers import Dedup
+from drivers.protocol import DedupMethod, Driver, NewLayer
 from tests.support import btrfs, process
 from tests.support.driverlayers import BASE, CHILD, open_for
 from tests.support.gotools import Roots

@@ -9,7 +9,8 @@ import pytest
 from backend import open_store
 from drivers.idmap.maps import IDMap
 from drivers.linux import mount, mountinfo, userns
-from drivers.protocol import Driver, IDShift, MountRequest, NewLayer
+from drivers.powers import IDShift
+from drivers.protocol import Driver, MountRequest, NewLayer
 from drivers.trash import TrashDirectory
 from tests.support import ociimage, smallstore
 from tests.support.driverlayers import BASE, CHILD, TOP, edit_layer, fill, mounts_of, open_for

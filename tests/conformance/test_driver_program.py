@@ -11,7 +11,8 @@ import pytest
 from drivers.errors import DriverNotSupportedError, MountFailedError
 from drivers.idmap.maps import IDMap
 from drivers.linux import mountinfo
-from drivers.protocol import Driver, IDShift, MountRequest, NewLayer, Whiteouts
+from drivers.powers import IDShift
+from drivers.protocol import Driver, MountRequest, NewLayer, Whiteouts
 from tests.conformance.driver_suite import DriverSuite
 from tests.support.driverlayers import BASE, NEW, TOP, edit_layer, open_for, unpack
 from tests.support.gotools import GoTools, Roots
