@@ -1,23 +1,19 @@
 """The entry point: ``storagefs``, ``mount.storagefs`` and ``mount.fuse.storagefs``.
 
 Used by: the installed commands, mount(8), systemd. Knows nothing of: sessions, requests.
-Rule: listing must feel instant, so nothing is imported before it is needed.
+Rule: listing must feel instant, so nothing is imported before it is needed. Even ``typing`` comes
+after the collector of garbage is off, which would look through it.
 """
 
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from backend.cli.grammar import Verb
-
-_PROGRAM: Final = "storagefs"
-_HELPERS: Final = ("mount.storagefs", "mount.fuse.storagefs")
+_PROGRAM = "storagefs"
+_HELPERS = ("mount.storagefs", "mount.fuse.storagefs")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Do what the command line says; return the exit code. *argv* begins with the program."""
     gc.disable()  # a listing ends before its garbage matters; a mount turns this on again
     try:
@@ -26,13 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.freeze()  # else the interpreter looks through everything once more as it ends
 
 
-def _run(argv: Sequence[str]) -> int:
+def _run(argv: list[str]) -> int:
     from backend.cli import command
     from fusefs.verbs import VERBS
 
     program, *words = argv
     name = os.path.basename(program)
-    if name in _HELPERS or _called_by_fuse_helper(words, VERBS):
+    known = {word for verb in VERBS for word in (verb.name, *verb.aliases)}
+    if name in _HELPERS or _called_by_fuse_helper(words, known):
         from fusefs.mounthelper import HelperUsageError, translate
 
         try:
@@ -44,9 +41,8 @@ def _run(argv: Sequence[str]) -> int:
     return command.run(words, program=_PROGRAM, verbs=VERBS)
 
 
-def _called_by_fuse_helper(words: Sequence[str], verbs: "Sequence[Verb]") -> bool:
+def _called_by_fuse_helper(words: list[str], known: set[str]) -> bool:
     """``storagefs SPEC DIR -o …``: how mount.fuse(8) runs the file system that it is given."""
-    known = {name for verb in verbs for name in (verb.name, *verb.aliases)}
     return (
         len(words) > 1
         and not words[0].startswith("-")
