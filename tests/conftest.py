@@ -1,6 +1,6 @@
 """Fixtures and gates of every test: capabilities, own roots, the Go tools, mounted stores.
 
-A mark (root, overlay, fuse, rootless, gotools, debian_image) skips where the machine cannot run
+A mark (root, overlay, fuse, …: tests.support.capabilities) skips where the machine cannot run
 the test; ``STORAGEFS_REQUIRE=root,fuse`` makes such a skip a failure. The summary names what did
 not run.
 """

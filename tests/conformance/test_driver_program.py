@@ -20,11 +20,7 @@ from tests.support.gotools import GoTools, Roots
 PROGRAM = shutil.which("fuse-overlayfs") or ""
 OPTION = f"overlay.mount_program={PROGRAM}"
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.fuse,
-    pytest.mark.skipif(not PROGRAM, reason="fuse-overlayfs is not installed"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.mount_program]
 
 
 @pytest.fixture

@@ -50,7 +50,19 @@ def _fuse() -> str:
 
 
 def _gotools() -> str:
-    missing = [tool for tool in GO_TOOLS if shutil.which(tool) is None]
+    return _not_installed(*GO_TOOLS)
+
+
+def _shells() -> str:
+    return _not_installed("bash", "zsh", "fish", "man")
+
+
+def _mount_program() -> str:
+    return _fuse() or _not_installed("fuse-overlayfs")
+
+
+def _not_installed(*programs: str) -> str:
+    missing = [program for program in programs if shutil.which(program) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
@@ -77,6 +89,8 @@ PROBES: Mapping[str, Callable[[], str]] = {
     "fuse": _fuse,
     "rootless": _rootless,
     "gotools": _gotools,
+    "shells": _shells,
+    "mount_program": _mount_program,
     "debian_image": _debian_image,
     "btrfs": btrfs.missing,
     "loop": _loop,

@@ -1,7 +1,6 @@
 """What a shell offers while somebody types, and the scripts by which it asks."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -133,7 +132,7 @@ def test_bash_completes_behind_a_colon_and_quotes_what_it_inserts(
     assert done.stdout.splitlines() == [rb"\$\(x\)\ y", b"1"]
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.shells
 def test_fish_completes_objects(roots: Roots, program: Path) -> None:
     ask = (
         "storagefs completion fish | source; "
@@ -143,7 +142,7 @@ def test_fish_completes_objects(roots: Roots, program: Path) -> None:
     assert shell(program, "fish", "-c", ask).stdout.startswith(b"localhost/demo:1\timage ")
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.shells
 def test_zsh_gives_its_own_completer_words_with_descriptions(roots: Roots, program: Path) -> None:
     ask = (
         "compdef() { }; source <(storagefs completion zsh); "

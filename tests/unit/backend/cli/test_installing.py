@@ -1,7 +1,6 @@
 """Manual pages and completions are found where they were installed."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def test_every_verb_and_every_alias_has_a_page(prefix: Path) -> None:
     assert pages == {"storagefs.1", *(f"storagefs-{name}.1" for name in names)}
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
+@pytest.mark.shells
 @pytest.mark.parametrize(
     ("page", "title"),
     [
@@ -56,7 +55,7 @@ def test_bash_loads_the_completion_by_the_name_of_the_command(prefix: Path) -> N
     assert done.stdout == b"complete -F _storagefs storagefs\n"
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.shells
 def test_zsh_loads_the_completion_when_it_is_first_wanted(prefix: Path) -> None:
     ask = (
         'fpath=("$1" $fpath); autoload -U compinit; compinit -D -u; print -- $_comps[storagefs]; '
@@ -70,7 +69,7 @@ def test_zsh_loads_the_completion_when_it_is_first_wanted(prefix: Path) -> None:
     assert done.stdout == b"_storagefs\nlayers:list\n"
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.shells
 def test_fish_loads_the_completion_of_its_user(prefix: Path) -> None:
     ask = "function storagefs; echo layers; end; complete -C 'storagefs lay'"
 

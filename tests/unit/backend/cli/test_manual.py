@@ -1,7 +1,5 @@
 """Manual pages from the table of verbs."""
 
-import shutil
-
 import pytest
 
 from fusefs.optionhelp import OPTIONS
@@ -11,7 +9,7 @@ from tests.support import process
 from tests.support.commandline import run
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
+@pytest.mark.shells
 @pytest.mark.parametrize("words", [(), ("create-container",), ("layers",), ("mount",)], ids=str)
 def test_man_formats_the_page_without_a_warning(words: tuple[str, ...]) -> None:
     page = run("man", *words).out
