@@ -4,7 +4,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.root, pytest.mark.overlay, pytest.mark.gotools]
 
 PROJECT = os.fspath(Path(__file__).parents[2])
 COMMAND = "import sys; sys.path.insert(0, {project!r}); from fusefs.cli import main; "
+FEWEST_ROUNDS, MOST_ROUNDS = 12, 60
 HEAVY = {"trio", "pyfuse3", "rich", "click", "subprocess", "socket", "logging", "pathlib"}
 
 
@@ -29,12 +30,34 @@ def arguments(roots: Roots) -> list[str]:
     return ["--graph", str(roots.graph), "--run", str(roots.run), "-s", "overlay", "layers"]
 
 
-def cpu_seconds(command: Sequence[str]) -> float:
+def cpu_seconds(command: Sequence[str], environment: Mapping[str, str]) -> float:
     """User and system time of one run."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process.run(command)
+    process.run(command, environment=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def needed(
+    ours: Sequence[str], bare: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[tuple[float, float]]:
+    """What both commands need as far as is known after one more round.
+
+    Other work on the machine makes a run longer, never shorter, so the least of all runs comes
+    down to what a command needs. The bare one, which is short and runs twice as often, is there
+    first: a quotient of the two is too large at the beginning, not too small.
+    """
+    least = [float("inf")] * 2
+    while True:
+        for place, command in enumerate((bare, ours, bare)):
+            least[place % 2] = min(least[place % 2], cpu_seconds(command, environment))
+        yield least[1], least[0]
+
+
+@pytest.fixture
+def byte_code(tmp_path: Path) -> Mapping[str, str]:
+    """What makes Python keep byte code, as an installed program has it, wherever the tests are."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path / "byte-code")}
 
 
 @pytest.fixture
@@ -46,13 +69,16 @@ def small(go: GoTools) -> GoTools:
     return go
 
 
-def test_listing_takes_less_than_five_bare_interpreters(small: GoTools) -> None:
-    process.run(listing(small.roots))  # writes the byte code
-    commands = listing(small.roots), [sys.executable, "-c", "pass"]
-    # In turns, so that a busy moment of the machine meets both; the least is what they need.
-    rounds = [[cpu_seconds(command) for command in commands] for _ in range(16)]
-    ours, bare = (min(times) for times in zip(*rounds, strict=True))
-    assert ours < 5 * bare
+def test_listing_takes_less_than_five_bare_interpreters(
+    small: GoTools, byte_code: Mapping[str, str], tmp_path: Path
+) -> None:
+    ours, bare = listing(small.roots), [sys.executable, "-c", "pass"]
+    process.run(ours, environment=byte_code)
+    assert list((tmp_path / "byte-code").rglob("grammar.*.pyc"))
+    for rounds, (least, least_bare) in enumerate(needed(ours, bare, byte_code), start=1):
+        if rounds == MOST_ROUNDS or (rounds >= FEWEST_ROUNDS and least < 5 * least_bare):
+            break
+    assert least < 5 * least_bare
 
 
 def test_listing_shows_the_layers(small: GoTools) -> None:
