@@ -12,6 +12,7 @@ from backend.api import lookup
 from backend.api.attached import withdrawn_on_failure
 from backend.api.idmaps import Maps, check_maps, maps_of, recorded
 from backend.api.items import with_item
+from backend.api.labelling import labelled
 from backend.api.making import make_layer, record_layer
 from backend.api.mapped import WantedOwners, top_layer
 from backend.api.removal import remove_layer
@@ -29,11 +30,19 @@ if TYPE_CHECKING:
     from backend.api.userns import AutoUserNs
 
 
-class NewItems(NamedTuple):
-    """Data items of a container that is made: keys and contents, and where they go."""
+class Extras(NamedTuple):
+    """What is asked of a new container beside its record.
+
+    Data items, keys and contents, go to ``directory``. ``auto_userns`` chooses ID maps instead of
+    those that were asked for. ``label_options`` are those of backend.api.labelling. ``limit`` is
+    called with the new layer.
+    """
 
     directory: str
-    items: tuple[tuple[str, bytes], ...]
+    items: tuple[tuple[str, bytes], ...] = ()
+    auto_userns: "AutoUserNs | None" = None
+    label_options: tuple[str, ...] = ()
+    limit: Callable[[LayerID], None] | None = None
 
 
 def make_container(
@@ -41,16 +50,11 @@ def make_container(
     wanted: Container,
     image: str | None,
     asked: WantedOwners,
-    items: NewItems,
-    *,
-    auto_userns: "AutoUserNs | None",
-    limit: Callable[[LayerID], None] | None = None,
+    extras: Extras,
 ) -> Container:
-    """Check everything against the records as they are now, then make it.
-
-    *auto_userns* chooses the maps instead of *asked*. *limit* is called with the new layer.
-    """
+    """Check everything against the records as they are now, then make it."""
     check_maps(asked.maps)
+    auto_userns = extras.auto_userns
     locks = [Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS]
     if auto_userns is not None or asked.maps != Maps():
         locks.append(Kind.USERNS)
@@ -60,6 +64,7 @@ def make_container(
         if tx.containers.get(wanted.id) is not None:
             raise DuplicateIDError("container", wanted.id)
         names = tx.containers.claim_names(wanted.names)
+        wanted = labelled(shop, tx, wanted, extras.label_options)
         if auto_userns is not None:
             asked = asked._replace(maps=_chosen_maps(shop, tx, auto_userns, source))
         wanted = wanted._replace(
@@ -78,7 +83,7 @@ def make_container(
             gid_map=maps.gid,
         )
         usable = copy if copy is not None and copy.serves(layer, below) else None
-        return _make(shop, tx, wanted, layer, items=items, copy=usable, limit=limit)
+        return _make(shop, tx, wanted, layer, extras, copy=usable)
 
 
 def _precopied(
@@ -119,24 +124,23 @@ def _make(
     tx: WriteTx,
     wanted: Container,
     layer: Layer,
+    extras: Extras,
     *,
-    items: NewItems,
     copy: "Copied | None",
-    limit: Callable[[LayerID], None] | None,
 ) -> Container:
     """Items first, then the layer, then the record."""
     volatile = wanted.flags.get("Volatile") is True
-    with withdrawn_on_failure(items.directory, [key for key, _ in items.items]):
-        for key, data in items.items:
-            bigdata.write(items.directory, key, data)
+    with withdrawn_on_failure(extras.directory, [key for key, _ in extras.items]):
+        for key, data in extras.items:
+            bigdata.write(extras.directory, key, data)
             wanted = with_item(wanted, key, data)
         if copy is None:
             layer = make_layer(shop, tx, layer, writable=True, volatile=volatile)
         else:
             layer = record_layer(shop, tx, layer, copy.fill, writable=True, volatile=volatile)
         try:
-            if limit is not None:
-                limit(layer.id)
+            if extras.limit is not None:
+                extras.limit(layer.id)
             tx.containers.put(wanted)
             tx.containers.save()
         except NotFlushedError:  # it is there

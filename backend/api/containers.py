@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from backend.api import lookup
 from backend.api.attached import Attached
@@ -26,11 +26,8 @@ from drivers.idmap.maps import IDMap
 from drivers.ids import LayerID, generate_id
 
 if TYPE_CHECKING:
-    from backend.api.containermaking import NewItems
     from backend.api.owners import Owners
     from backend.api.userns import AutoUserNs
-
-_LABELS: Final = ("ProcessLabel", "MountLabel")
 
 
 class Containers(Attached[Container]):
@@ -58,6 +55,7 @@ class Containers(Attached[Container]):
         volatile: bool = False,
         process_label: str = "",
         mount_label: str = "",
+        label_options: Iterable[str] = (),
         storage_opt: Mapping[str, str] = EMPTY,
         big_data: Iterable[tuple[str, bytes]] = (),
     ) -> Container:
@@ -66,13 +64,12 @@ class Containers(Attached[Container]):
         Its user namespace has the maps, or those that *auto_userns* leads to; without any its IDs
         are the host's or, with a mapped image in an additional store, those of that. A map of
         the host wins over one that is given. A volatile container does not survive a crash of
-        the machine (it always does without in a transient store). *storage_opt* is for drivers
-        with quotas: ``size`` is how much the layer may hold.
+        the machine (it always does without in a transient store). *storage_opt* has the ``size``
+        of its layer, for drivers with quotas; *label_options* see backend.api.labelling.
         """
-        from backend.api.containermaking import make_container
+        from backend.api.containermaking import Extras, make_container
         from backend.api.mapped import WantedOwners
 
-        limit = self._limiter(storage_opt)
         volatile = volatile or self._shop.options.transient
         wanted = Container(
             id=ContainerID(component("container ID", id if id is not None else generate_id())),
@@ -86,10 +83,10 @@ class Containers(Attached[Container]):
         asked = WantedOwners.of(
             uid_map, gid_map, host_uids=host_uid_mapping, host_gids=host_gid_mapping
         )
-        items = self._items(wanted, big_data)
-        return make_container(
-            self._shop, wanted, image, asked, items, auto_userns=auto_userns, limit=limit
-        )
+        limit, labels = self._limiter(storage_opt), tuple(label_options)
+        items = self._items_directory(wanted), self._checked_items(big_data)
+        extras = Extras(*items, auto_userns, labels, limit)
+        return make_container(self._shop, wanted, image, asked, extras)
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a container with its layer and user data; with *force* also a mounted one.
@@ -135,13 +132,11 @@ class Containers(Attached[Container]):
         container = lookup.container(snapshot.containers, reference)
         return owners.of_layer(self._shop, lookup.layer(snapshot.layers, container.layer))
 
-    def _items(self, record: Container, items: Iterable[tuple[str, bytes]]) -> NewItems:
-        from backend.api.containermaking import NewItems
-
+    def _checked_items(self, items: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
         found = tuple(items)
         for key, _ in found:
             self._check_key(key)
-        return NewItems(self._items_directory(record), found)
+        return found
 
     def _limiter(self, options: Mapping[str, str]) -> Callable[[LayerID], None] | None:
         """What limits the layer of a container as *options* say; None if they say nothing."""
@@ -178,10 +173,12 @@ def _flags(
     given: Mapping[str, Any], labels: Sequence[str], options: Iterable[str], *, volatile: bool
 ) -> Mapping[str, Any]:
     """All flags of a container: the labels always, how to mount it only where there is a word."""
+    from backend.api.labelling import LABELS
+
     flags = dict(given)
-    for flag, label in zip(_LABELS, labels, strict=True):
+    for flag, label in zip(LABELS, labels, strict=True):
         flags[flag] = label or flags.get(flag) or ""
-    process, mount = (flags[flag] for flag in _LABELS)
+    process, mount = (flags[flag] for flag in LABELS)
     if bool(process) != bool(mount):
         raise InvalidValueError("label", process or mount, "give both or neither")
     if mounting := list(options):
