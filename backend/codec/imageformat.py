@@ -7,8 +7,6 @@ docker image manifest version 2 schema 2, and ``manifest.json`` of docker archiv
 comes from strangers: each reader raises ValueError with a reason for whatever it cannot use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 

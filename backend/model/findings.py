@@ -3,8 +3,6 @@
 Used by: backend.api.{check,repair}, backend.cli. Knows nothing of: how it was found.
 """
 
-from __future__ import annotations
-
 import enum
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -6,8 +6,6 @@ The calling thread reads, scans and feeds the sink; decompression, each digest a
 of the tar-split have a thread of their own, which is a few pieces away at most.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 from collections.abc import Iterator
@@ -112,7 +110,7 @@ def _opened(source: BinaryIO) -> tuple[Compression, Iterator[bytes]]:
 
 
 def _copy(
-    members: Iterator[scanner.Member], sink: EntrySink, lines: tarsplit.Writer, owners: _Owners
+    members: Iterator[scanner.Member], sink: EntrySink, lines: tarsplit.Writer, owners: "_Owners"
 ) -> None:
     for frame, entry, size, payload in members:
         lines.segment(frame)

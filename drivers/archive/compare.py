@@ -3,8 +3,6 @@
 Used by: backend.api.checkcontent. Knows nothing of: layers, stores. Changes and mounts nothing.
 """
 
-from __future__ import annotations
-
 import enum
 import errno
 import os

@@ -4,8 +4,6 @@ Used by: drivers.archive, whoever takes entries (an EntrySink). Knows nothing of
 of the archive, files.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Mapping

@@ -6,8 +6,6 @@ A tar-split has every header of an archive and a checksum of every file, so what
 layer looks like can be told without its content. Paths are relative, b"" is the root.
 """
 
-from __future__ import annotations
-
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ The rules are those of Go's archive/tar, so that both see the same entries in th
 numbers are octal or base-256, the checksum may be of signed bytes, fields end at a NUL.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import Final, NamedTuple
 

@@ -8,8 +8,6 @@ all of them refused: sparse files (their bytes could not be put back together), 
 that no entry follows, IDs that no kernel knows, and headers that are endless.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -147,7 +145,7 @@ class Frames:
             raise ArchiveError("unexpected EOF: no entry follows an extended header")
         return None
 
-    def _entry(self, found: Header, extension: _Extension) -> tuple[Entry, int]:
+    def _entry(self, found: Header, extension: "_Extension") -> tuple[Entry, int]:
         entry = extension.applied_to(found)
         _check_numbers(entry)
         recorded = entry.size

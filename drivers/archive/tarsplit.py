@@ -8,8 +8,6 @@ bytes, type 1 is a file by its name, with the size and the CRC-64/GO-ISO of the 
 belongs there. What is written is byte for byte what the Go tools of 1.43 write.
 """
 
-from __future__ import annotations
-
 import binascii
 import json
 import re

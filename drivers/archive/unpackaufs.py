@@ -7,8 +7,6 @@ becomes a file with its content, owner, mode and times; two links become two fil
 tools. Where a file lies below that directory does not count, only its last component does.
 """
 
-from __future__ import annotations
-
 import os
 import posixpath
 from collections.abc import Iterator

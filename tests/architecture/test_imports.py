@@ -49,3 +49,11 @@ def test_the_event_loop_stays_at_the_top_of_fusefs(module: Path) -> None:
     package, *rest = named(module).split(".")
     allowed = EVENT_LOOP if package == "fusefs" and rest[:1] != ["nodes"] else set()
     assert imported(module) & EVENT_LOOP <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_what_commands_load_needs_no_dataclasses(module: Path) -> None:
+    """The module alone brings inspect, ast and tokenize: a sixth of what a command takes."""
+    package, *_ = named(module).split(".")
+    allowed = {"dataclasses"} if package == "fusefs" else set()
+    assert imported(module) & {"dataclasses"} <= allowed
