@@ -4,11 +4,15 @@ Used by: fusefs.watch, fusefs.native, fusefs.session. Knows nothing of: nodes, t
 A notice may wait until requests on that directory are done, so it is never given inside one: a
 thread of its own gives them. A storm of notices about one entry is one notice; what is not yet
 given when the mount ends is dropped, with everything that the kernel remembered.
+
+No signal ends a thread that waits in a notice. If the daemon is killed then, its descriptors stay
+open, and with them its locks of the store: so no notice is given while a request may hold some.
 """
 
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -19,6 +23,9 @@ from fusefs.nodes.base import Ino
 log: Final = logging.getLogger("storagefs")
 
 _JOIN_SECONDS: Final = 1.0
+_PATIENCE: Final = 5.0
+"""Seconds that notices wait for requests that change something; one that waits itself is longer."""
+_PAUSE: Final = 0.005
 
 
 class Waiter(Protocol):
@@ -35,8 +42,12 @@ class KernelNotifier:
         self,
         invalidate_entry: Callable[[int, bytes, int], None] = pyfuse3.invalidate_entry,
         invalidate_inode: Callable[[int], None] = pyfuse3.invalidate_inode,
+        is_changing: Callable[[], bool] = lambda: False,
+        patience: float = _PATIENCE,
     ) -> None:
         self._invalidate_entry, self._invalidate_inode = invalidate_entry, invalidate_inode
+        self._is_changing, self._patience = is_changing, patience
+        self._impatient = False
         # Both under the condition. Keys say what to tell; they are told in this order.
         self._pending: dict[tuple[object, ...], Callable[[], None]] = {}
         self._state = threading.Condition()
@@ -93,7 +104,18 @@ class KernelNotifier:
     def _work(self) -> None:
         while (notice := self._take()) is not None:
             try:
+                self._let_changes_end()
                 with contextlib.suppress(FileNotFoundError):  # the kernel knows it no longer
                     notice()
             except Exception as failure:  # noqa: BLE001 - one notice must not end the others
                 log.warning("the kernel refused a notice: %s", failure)
+
+    def _let_changes_end(self) -> None:
+        """Wait, but only once for a request that itself waits for long."""
+        until = time.monotonic() + self._patience
+        while self._is_changing():
+            if self._impatient or not self._open or time.monotonic() > until:
+                self._impatient = True
+                return
+            time.sleep(_PAUSE)
+        self._impatient = False

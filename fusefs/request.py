@@ -44,6 +44,8 @@ class Boundary:
         self.stale_walks = StaleWalks()
         self.requests: Counter[str] = Counter()
         """Requests by kind since the mount began."""
+        self.changing = 0
+        """Requests under way that change objects or directories."""
 
     def admit_change(self) -> None:
         """Refuse what would change something, in a read-only mount."""
@@ -97,6 +99,7 @@ def request(
     Callable[Concatenate[G, P], Coroutine[Any, Any, T]],
 ]:
     """Make a handler safe. *changes*: refused in a read-only mount. *by_handle*: no inode given."""
+    counted = changes and not by_handle
 
     def wrap(
         handler: Callable[Concatenate[G, P], Coroutine[Any, Any, T]],
@@ -107,6 +110,7 @@ def request(
         async def guarded(self: G, /, *args: P.args, **kwargs: P.kwargs) -> T:
             boundary = self.boundary
             boundary.requests[operation] += 1
+            boundary.changing += counted
             try:
                 if changes:
                     boundary.admit_change()
@@ -115,6 +119,8 @@ def request(
                 raise
             except BaseException as failure:  # noqa: BLE001 - this is the boundary
                 number = _answer(self, operation, args, failure, by_handle=by_handle)
+            finally:
+                boundary.changing -= counted
             raise pyfuse3.FUSEError(number)
 
         return guarded

@@ -111,7 +111,8 @@ class _Serving:
 
     async def run(self) -> None:
         token = trio.lowlevel.current_trio_token()
-        self._offload, self._notifier = Offload(), KernelNotifier()
+        self._offload = Offload()
+        self._notifier = KernelNotifier(is_changing=lambda: self._operations.boundary.changing > 0)
 
         def polls_due() -> None:
             with contextlib.suppress(trio.RunFinishedError):

@@ -87,3 +87,28 @@ def test_closing_drops_what_is_pending_and_says_if_the_kernel_still_holds_one() 
     assert notifier.close()
     notifier.entry_changed(Ino(1), b"too late")
     assert kernel.told == [(1, b"held", 0)]
+
+
+def test_no_notice_is_given_while_a_request_may_hold_locks() -> None:
+    kernel = Kernel()
+    changing = threading.Event()
+    changing.set()
+    notifier = KernelNotifier(kernel.entry, kernel.inode, changing.is_set)
+    notifier.entry_changed(Ino(1), b"a")
+    assert not kernel.arrived.wait(0.1)
+    changing.clear()
+
+    assert kernel.wait(1) == [(1, b"a", 0)]
+    assert notifier.close()
+
+
+def test_a_request_that_waits_itself_does_not_keep_the_kernel_in_the_dark() -> None:
+    kernel = Kernel()
+    notifier = KernelNotifier(kernel.entry, kernel.inode, lambda: True, patience=0.1)
+    for number in range(20):
+        notifier.inode_changed(Ino(number))
+    started = time.monotonic()
+
+    assert len(kernel.wait(20)) == 20
+    assert time.monotonic() - started >= 0.1
+    assert notifier.close()
