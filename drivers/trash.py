@@ -3,7 +3,8 @@
 Used by: the drivers (HOME/tempdirs) and the backend (DRV-layers/tmp), under the Go tools' names:
 ROOT/lock-X, held with a record lock while ROOT/temp-dir-X is in use.
 Knows nothing of: layers. :meth:`TrashDirectory.take` is called under the store's locks,
-:meth:`TrashDirectory.erase` after they were given back.
+:meth:`TrashDirectory.erase` after they were given back. Most commands find nothing to erase, so
+what erases is imported by what has something.
 """
 
 import contextlib
@@ -11,7 +12,6 @@ import errno
 import os
 from typing import Final
 
-from drivers.erase import erase_tree
 from drivers.linux import recordlock
 
 _LOCK: Final = "lock-"
@@ -40,6 +40,8 @@ class TrashDirectory:
         except OSError as exc:
             if exc.errno not in _FULL:
                 raise
+            from drivers.erase import erase_tree
+
             erase_tree(path)
             return True
         target = os.path.join(directory, f"{self._count}-{os.path.basename(path)}"[:255])
@@ -141,6 +143,8 @@ def _take_lock(root: str, suffix: str) -> _Lock | None:
 
 
 def _erase_locked(root: str, lock: _Lock) -> None:
+    from drivers.erase import erase_tree
+
     try:
         erase_tree(_directory_of(root, lock.suffix))
     except BaseException:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 
 from backend.api.workshop import Workshop
-from backend.model.labels import Labels, choose_labels, level_of
 from backend.model.records import Container
 from backend.stores.transaction import WriteTx
 from drivers.linux import selinux
@@ -27,6 +26,8 @@ def labelled(shop: Workshop, tx: WriteTx, wanted: Container, options: Sequence[s
     policy = selinux.container_labels()
     if policy is None:
         return wanted
+    from backend.model.labels import Labels, choose_labels, level_of
+
     used = {level_of(label) for label in _labels(shop, tx)}
     start = int.from_bytes(os.urandom(4))
     labels = choose_labels(options, Labels(*policy), used, start)

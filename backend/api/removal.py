@@ -12,7 +12,6 @@ from itertools import chain
 from backend.api.workshop import Workshop, save_freeing
 from backend.model.records import Layer
 from backend.stores.transaction import WriteTx
-from drivers.erase import erase_tree
 from drivers.ids import LayerID, is_path_component
 from drivers.trash import TrashDirectory, recover_stale
 
@@ -70,6 +69,8 @@ def content_of(shop: Workshop, layer: Layer) -> Iterable[Callable[[], None]]:
         trash = TrashDirectory(driver.new_trash_root(layer.id))
         driver.remove(layer.id, trash)
         trash.erase()
+
+    from drivers.erase import erase_tree
 
     for path in _files_of(shop, layer.id):
         yield partial(erase_tree, path)

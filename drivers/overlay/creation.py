@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Sequence
 
-from drivers.erase import erase_tree
 from drivers.errors import LayerDirectoryError, LayerExistsError, UnsafeNameError, is_shortage
 from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID
@@ -45,6 +44,8 @@ def create(layout: Layout, new: NewLayer, *, sync: bool, content: str = "") -> N
             for changed in (directory, os.path.join(home, "l"), home):
                 atomicfile.sync_directory(changed)
     except BaseException:
+        from drivers.erase import erase_tree
+
         erase_tree(os.path.join(home, "l", short))
         erase_tree(directory)
         raise

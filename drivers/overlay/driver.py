@@ -167,12 +167,14 @@ class OverlayDriver(Comparing):
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Unmount what is mounted of *layer* and rename its directories into *trash*."""
+        from drivers.linux import mountinfo
         from drivers.overlay.creation import take_away
 
         directory = self._layout.find_writable(layer)
         if directory is None:
             return
-        self._views().take_off(layer, directory)
+        if mountinfo.below(directory) or not self._layout.is_own(directory):
+            self._views().take_off(layer, directory)
         take_away(layer, directory, trash)
 
     def new_trash_root(self, layer: LayerID) -> str:
