@@ -12,7 +12,7 @@ from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
-from drivers.overlay.layout import Layout, read_small_file
+from drivers.overlay.layout import Layout, links_in, read_small_file
 from drivers.protocol import NewLayer, Trash
 
 
@@ -113,13 +113,14 @@ def _write(path: str, text: str) -> str:
 
 def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
     """Rename the layer's *directory*, and the link to it, into *trash*."""
+    home, target = os.path.dirname(directory), lowers.target_of(layer)
     try:
-        short = lowers.parse_short_name(read_small_file(layer, os.path.join(directory, "link")))
+        names = [lowers.parse_short_name(read_small_file(layer, os.path.join(directory, "link")))]
     except (OSError, UnsafeNameError, LayerDirectoryError) as damage:
         if is_shortage(damage):
             raise
-        short = ""
-    link = os.path.join(os.path.dirname(directory), "l", short)
-    if short and os.path.islink(link) and os.readlink(link) == lowers.target_of(layer):
-        trash.take(link)
+        names = [name for name, found in links_in(home) if found == target]
+    for link in (os.path.join(home, "l", name) for name in names):
+        if os.path.islink(link) and os.readlink(link) == target:
+            trash.take(link)
     trash.take(directory)

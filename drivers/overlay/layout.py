@@ -82,7 +82,7 @@ class Layout:
             return lowers.parse_short_name(read_small_file(layer, path))
         except (FileNotFoundError, UnsafeNameError, LayerDirectoryError) as damage:
             home = os.path.dirname(directory)
-            found = [name for name, target in _links(home) if target == lowers.target_of(layer)]
+            found = [name for name, target in links_in(home) if target == lowers.target_of(layer)]
             if len(found) != 1:
                 raise LayerDirectoryError(layer, path, str(damage), remedy=REMEDY) from damage
             if self._repairs and home == self.home:
@@ -101,7 +101,7 @@ class Layout:
 
     def all_short_names(self) -> list[str]:
         """Return every short name that has a link, sorted."""
-        return sorted({name for home in self.homes for name, _ in _links(home)})
+        return sorted({name for home in self.homes for name, _ in links_in(home)})
 
     def lower_names(self, layer: LayerID) -> tuple[str, ...]:
         """Return the short names of all layers below *layer*, uppermost first."""
@@ -209,7 +209,8 @@ def own_part(directory: str, layer: LayerID, name: str) -> str:
     return path
 
 
-def _links(home: str) -> list[tuple[str, str]]:
+def links_in(home: str) -> list[tuple[str, str]]:
+    """Return every short name of *home* with what its link holds."""
     directory = os.path.join(home, "l")
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return [(name, _readlink(os.path.join(directory, name)) or "") for name in names]

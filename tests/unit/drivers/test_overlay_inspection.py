@@ -1,4 +1,4 @@
-"""What the overlay driver says of layers whose small files are as they should be, and mends."""
+"""What the overlay driver says of the small files of layers, mends, and takes away with them."""
 
 import os
 from pathlib import Path
@@ -67,3 +67,20 @@ def test_a_layer_on_something_else_is_damaged(
         return
     driver.mend(CHILD, parent)
     assert lower_of(roots, CHILD).read_text() != own
+
+
+def test_a_layer_whose_link_file_is_damaged_takes_its_short_name_with_it(
+    driver: Driver, roots: Roots
+) -> None:
+    before = os.listdir(roots.graph / "overlay/l")
+    (roots.graph / "overlay" / TOP / "link").write_bytes(b"\0" * 26)
+    trash = TrashDirectory(driver.new_trash_root(TOP))
+    driver.remove(TOP, trash)
+    trash.erase()
+    left = [
+        os.readlink(roots.graph / "overlay/l" / name)
+        for name in before
+        if os.path.lexists(roots.graph / "overlay/l" / name)
+    ]
+    assert len(left) == len(before) - 1
+    assert f"../{TOP}/diff" not in left
