@@ -7,6 +7,7 @@ import pytest
 
 from drivers.ids import LayerID
 from drivers.protocol import Driver, NewLayer
+from drivers.trash import TrashDirectory
 from tests.support.driverlayers import BASE, CHILD, TOP, open_for
 from tests.support.gotools import Roots
 
