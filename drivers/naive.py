@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from drivers.changelist import with_parents
@@ -19,9 +20,9 @@ from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.ids import LayerID
 from drivers.linux import xattr
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import CHANGED, GONE
+from drivers.linux.treewalk import CHANGED, GONE, listings
 from drivers.protocol import Change, ChangeKind
-from drivers.status import kind_letter, same_modification_time
+from drivers.status import entry_letter, kind_letter, same_modification_time
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _CAPABILITY: Final = b"security.capability"
@@ -35,11 +36,25 @@ def compare(
     Both are descriptors of directories. Links are compared, not followed; mounts not entered.
     Owners are the same if they are to a container: the maps are those of the two trees.
     """
+    if old is None:
+        return _everything(new)
     comparison = _Comparison(old, new, _Owners(old_maps, maps))
     waiting = [b""]
     while waiting:
         waiting += comparison.directory(waiting.pop())
     return comparison.sorted_changes()
+
+
+def _everything(root: int) -> list[Change]:
+    """What makes an empty tree the tree *root*."""
+    found = []
+    for directory in listings(root):
+        prefix = b"/" + directory.prefix
+        for entry in directory.entries:
+            with suppress(FileNotFoundError):
+                path = prefix + os.fsencode(entry.name)
+                found.append(Change(path, ChangeKind.ADD, entry_letter(entry)))
+    return sorted(found, key=attrgetter("path"))
 
 
 class TreeDifference(NamedTuple):
@@ -136,7 +151,7 @@ def _inside(owner: tuple[int, int], maps: MapPair) -> tuple[int, int] | None:
 
 
 class _Comparison:
-    def __init__(self, old: int | None, new: int, owners: _Owners) -> None:
+    def __init__(self, old: int, new: int, owners: _Owners) -> None:
         self._old, self._new, self._owners = old, new, owners
         self._found: list[Change] = []
         self._only_new: set[bytes] = set()
@@ -158,7 +173,7 @@ class _Comparison:
             os.close(new)
 
     def _open_old(self, path: bytes) -> int | None:
-        if self._old is None or path in self._only_new:
+        if path in self._only_new:
             return None
         return open_inside(self._old, path, _DIRECTORY)
 
