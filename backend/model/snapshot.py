@@ -7,7 +7,6 @@ A snapshot is a value: it never changes. A table is shared between snapshots unt
 kind changes, so its indexes are computed once, at their first use.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -77,6 +76,8 @@ class Table(Generic[R]):
         """Up to *limit* records whose ID starts with *prefix*; none for the empty prefix."""
         if not prefix:
             return ()
+        from bisect import bisect_left  # a library of its own, which listing does not need
+
         first = bisect_left(self._sorted_ids, prefix)
         near = self._sorted_ids[first : first + limit]
         return [self.by_id[identifier] for identifier in near if identifier.startswith(prefix)]
