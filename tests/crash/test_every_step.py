@@ -27,6 +27,12 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a short path: podman takes a run root of 50 characters at most."""
+    return tmp_path_factory.mktemp("r")
+
+
 def lives(base: Path, *words: str) -> list[dict[str, Any]]:
     """What tests.support.crashlives prints."""
     command = ["unshare", "-m", sys.executable, "-m", "tests.support.crashlives", str(base)]
@@ -35,26 +41,28 @@ def lives(base: Path, *words: str) -> list[dict[str, Any]]:
 
 
 def names(driver: str) -> list[str]:
-    """Of all operations that it has."""
+    """Of all operations of *driver*."""
     return [each.name for each in OPERATIONS if driver in each.drivers]
 
 
 @pytest.mark.parametrize(
-    ("disk", "driver", "stride"),
+    ("disk", "driver", "stride", "turn"),
     [
-        ("tmpfs", "overlay", "17"),
-        ("tmpfs", "vfs", "41"),
-        pytest.param("btrfs", "btrfs", "41", marks=pytest.mark.btrfs),
+        ("tmpfs", "overlay", "19", slice(None)),
+        ("tmpfs", "vfs", "43", slice(0, None, 2)),
+        pytest.param("btrfs", "btrfs", "43", slice(1, None, 2), marks=pytest.mark.btrfs),
     ],
 )
 def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_half_made(
-    tmp_path: Path, disk: str, driver: str, stride: str
+    base: Path, disk: str, driver: str, stride: str, turn: slice
 ) -> None:
-    outcomes = lives(tmp_path, disk, driver, "kill", "3", stride)
-    assert [outcome["operation"] for outcome in outcomes] == names(driver)
+    """Every operation with overlay, and with one of the other drivers."""
+    some = names(driver)[turn]
+    outcomes = lives(base, disk, driver, "kill", "3", stride, *some)
+    assert [outcome["operation"] for outcome in outcomes] == some
     assert [text for outcome in outcomes for text in outcome["wrong"]] == []
     assert all(outcome["steps"] > 5 for outcome in outcomes)
-    assert sum(outcome["as_before"] for outcome in outcomes) > 10
+    assert sum(outcome["as_before"] for outcome in outcomes) > 5
     assert sum(outcome["as_after"] for outcome in outcomes) > 5
     assert sum(outcome["go"] for outcome in outcomes) > 0
 
@@ -64,11 +72,11 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_half_made(
     [("ENOSPC", "19", 0), ("EIO", "29", 1), ("EDQUOT", "19", 2), ("EMFILE", "11", 3)],
 )
 def test_an_error_at_any_step_is_told_changes_nothing_and_does_not_last(
-    tmp_path: Path, error: str, stride: str, turn: int
+    base: Path, error: str, stride: str, turn: int
 ) -> None:
     """Each error at a quarter of the operations."""
     some = names("overlay")[turn::4]
-    outcomes = lives(tmp_path, "tmpfs", "overlay", error, "5", stride, *some)
+    outcomes = lives(base, "tmpfs", "overlay", error, "5", stride, *some)
     assert [outcome["operation"] for outcome in outcomes] == some
     assert [text for outcome in outcomes for text in outcome["wrong"]] == []
     assert sum(outcome["refused"] for outcome in outcomes) > 5

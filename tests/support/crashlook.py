@@ -6,12 +6,13 @@ Used by: tests.support.crashlives, tests.support.crashmount. Knows nothing of: h
 import os
 import re
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from backend import Store, StoreOptions, open_store
-from backend.model.findings import Depth
+from backend.model.findings import Depth, Fault
 from drivers.errors import StorageError
 from tests.support import gotools, mounttable, process
 from tests.support.crashoperations import Operation
@@ -35,7 +36,7 @@ class Seen(NamedTuple):
 def look(base: str, place: StoreOptions, operation: Operation, after: View | None) -> Seen:
     """Open the store, look, go on where the operation is not done, write once more, look."""
     with open_store(place) as store:
-        first, wrong = view(store), faults(store, operation)
+        first, wrong = view(store), faults(store, operation.halves)
         retried = ""
         if after is not None and (first != after or operation.unseen):
             retried = _retried(operation, store)
@@ -43,7 +44,7 @@ def look(base: str, place: StoreOptions, operation: Operation, after: View | Non
         write_everywhere(store)
     with open_store(place) as store:
         last = view(store)
-        return Seen(first, wrong, last, faults(store, None), _files(base, store), retried)
+        return Seen(first, wrong, last, faults(store), _files(base, store), retried)
 
 
 def _retried(operation: Operation, store: Store) -> str:
@@ -54,13 +55,12 @@ def _retried(operation: Operation, store: Store) -> str:
     return ""
 
 
-def faults(store: Store, operation: Operation | None) -> list[str]:
-    """What the check finds, but for what the operation may leave and what harms nobody."""
-    allowed = operation.halves if operation else frozenset()
+def faults(store: Store, halves: frozenset[Fault] = frozenset()) -> list[str]:
+    """What the check finds, but for *halves* and for what harms nobody."""
     return [
         f"{found.kind} {found.id[:8]}: {found.fault.value}: {found.path}: {found.reason}"
         for found in store.check(Depth.FILES).findings
-        if not found.is_note and found.fault not in allowed
+        if not found.is_note and found.fault not in halves
     ]
 
 
@@ -78,15 +78,21 @@ def write_everywhere(store: Store) -> None:
 def _files(base: str, store: Store) -> list[str]:
     """Every path of the store, and every mount; what is named at random has another name."""
     named = roles(store.snapshot())
-    found = set()
+    found = []
     for directory, names, files in os.walk(base):
         for name in (*names, *files):
             path = os.path.relpath(os.path.join(directory, name), base)
             for made_up, role in named.items():
                 path = path.replace(made_up, role)
             if not path.endswith(".lock") and "/merged/" not in path:
-                found.add(re.sub(r"/l/[A-Z0-9]{26}$", "/l/*", path))
+                found.append(re.sub(r"/l/[A-Z0-9]{26}$", "/l/*", path))
     return sorted(found) + sorted(mount.target for mount in mounttable.below(base))
+
+
+def differences(expected: list[str], found: list[str]) -> list[str]:
+    """What there is more or less often than it should be."""
+    more, less = Counter(found) - Counter(expected), Counter(expected) - Counter(found)
+    return sorted((more + less).elements())
 
 
 def judge(

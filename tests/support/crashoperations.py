@@ -175,6 +175,13 @@ def _mount(store: Store) -> None:
         store.mounts.mount(BOX)
 
 
+def _mapped_mount_again(store: Store) -> None:
+    """What is left of mapped copies goes with the mount itself."""
+    with suppress(NotMountedError):
+        store.mounts.unmount(NEW_BOX)
+    store.mounts.mount(NEW_BOX)
+
+
 def _mount_image(store: Store) -> None:
     if store.mounts.count(HIGH) == 0:
         store.images.mount(IMAGE)
@@ -288,15 +295,17 @@ OPERATIONS: Final = (
               unseen=True),
     Operation("delete copied image", lambda s: s.images.delete(DOOMED_IMAGE), _delete_image_again,
               prepare=_copy_doomed_top, settings=_copying, unseen=True, changing="layer a copy"),
-    Operation("fill image store", _fill_image_store, settings=_beside, go=False),
+    Operation("fill image store", _fill_image_store, settings=_beside, go=False,
+              drivers=_SHARING),
     Operation("empty image store", _empty_image_store, prepare=_fill_image_store, unseen=True,
-              settings=_beside, go=False),
+              settings=_beside, go=False, drivers=_SHARING),
     Operation("create container", _new_container, _new_container_again),
     Operation("mapped container", _mapped_container, _mapped_container_again,
               changing=f"layer {STRAY}"),
     Operation("copied container", _mapped_container, _mapped_container_again,
               changing=f"layer {STRAY}", settings=_copying, drivers=frozenset(("overlay",))),
-    Operation("volatile container", _volatile_container, _volatile_container_again),
+    Operation("volatile container", _volatile_container, _volatile_container_again,
+              go=False),  # release 1.43 reads no volatile-layers.json
     Operation("transient container", _new_container, _new_container_again,
               settings=lambda place: place._replace(transient=True), go=False),
     Operation("delete container", lambda s: s.containers.delete(DOOMED_BOX),
@@ -317,9 +326,8 @@ OPERATIONS: Final = (
     Operation("mount", lambda s: s.mounts.mount(BOX), _mount),
     Operation("unmount", lambda s: s.mounts.unmount(BOX), _unmount_again, unseen=True,
               prepare=lambda s: s.mounts.mount(BOX)),
-    Operation("mapped mount", lambda s: s.mounts.mount(NEW_BOX),
-              lambda s: None if s.mounts.count(NEW_BOX) else s.mounts.mount(NEW_BOX),
-              prepare=_mapped_container),
+    Operation("mapped mount", lambda s: s.mounts.mount(NEW_BOX), _mapped_mount_again,
+              prepare=_mapped_container, unseen=True),
     Operation("mount image", lambda s: s.images.mount(IMAGE), _mount_image),
     Operation("unmount image", lambda s: s.images.unmount(IMAGE), _unmount_image_again,
               unseen=True, prepare=lambda s: s.images.mount(IMAGE)),
