@@ -6,12 +6,14 @@ Used by: verbs of backend.cli. Knows nothing of: stores.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO, Final, TypedDict
 
 from backend.cli.grammar import Values
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
-from drivers.idmap.maps import IDMap
+from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
+
+_MAP_FLAGS: Final = ("uidmap", "gidmap", "subuidmap", "subgidmap")
 
 
 class MapOptions(TypedDict):
@@ -25,6 +27,16 @@ class MapOptions(TypedDict):
 
 def id_maps(values: Values) -> MapOptions:
     """The ID maps that the flags give. Raises InvalidValueError and IDMapError."""
+    users, groups = _given_maps(values) if any(map(values.text, _MAP_FLAGS)) else NO_MAPS
+    return MapOptions(
+        uid_map=users,
+        gid_map=groups,
+        host_uid_mapping=values.on("hostuidmap"),
+        host_gid_mapping=values.on("hostgidmap"),
+    )
+
+
+def _given_maps(values: Values) -> MapPair:
     from drivers.idmap import subids
 
     users = subids.parse_maps([values.text("uidmap")], "--uidmap")
@@ -34,14 +46,7 @@ def id_maps(values: Values) -> MapOptions:
             text = values.text(f"{other}map")
             raise InvalidValueError(f"--{other}map", text, f"{flag} was given too")
     user, group = values.text("subuidmap"), values.text("subgidmap")
-    if user or group:
-        users, groups = subids.sub_ids(user or group, group or user)
-    return MapOptions(
-        uid_map=users,
-        gid_map=groups,
-        host_uid_mapping=values.on("hostuidmap"),
-        host_gid_mapping=values.on("hostgidmap"),
-    )
+    return subids.sub_ids(user or group, group or user) if user or group else (users, groups)
 
 
 @contextmanager
