@@ -15,7 +15,7 @@ from typing import Final, Protocol, cast
 
 from drivers.errors import ArchiveError, UnsupportedCompressionError
 
-_IN: Final = 64 << 10
+_IN: Final = 256 << 10
 _OUT: Final = 1 << 20
 _MEMORY: Final = 128 << 20
 _GZIP_LEVEL: Final = 3
