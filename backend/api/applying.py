@@ -4,7 +4,7 @@ Used by: backend.api.putting. Knows nothing of: locks, which layer comes next.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Final, NamedTuple
 
@@ -57,6 +57,20 @@ class EntriesIgnored:
         """Nothing was begun."""
 
 
+class _Telling:
+    """An EntrySink that says how much *sink* wrote."""
+
+    def __init__(self, sink: EntrySink, wrote: Callable[[int], object]) -> None:
+        self._sink, self._wrote = sink, wrote
+
+    def add(self, entry: Entry, payload: Iterator[memoryview]) -> None:
+        self._sink.add(entry, payload)
+        self._wrote(entry.size)
+
+    def finish(self) -> None:
+        self._sink.finish()
+
+
 def unpack(
     shop: Workshop,
     place: ApplyPlace,
@@ -65,10 +79,12 @@ def unpack(
     tar_split: BinaryIO,
     *,
     hints: Hints,
+    wrote: Callable[[int], object],
 ) -> Applied:
     """Unpack the archive *source* into *place*, with the owners that the record of *layer* says.
 
-    Raises ArchiveError if it is damaged or not the expected one.
+    *wrote* is told how many bytes each file has, once it is there. Raises ArchiveError if the
+    archive is damaged or not the expected one.
     """
     options = UnpackOptions(
         uid_map=layer.uid_map,
@@ -78,7 +94,7 @@ def unpack(
         xattr_prefix=place.xattr_prefix,
     )
     with Unpacker(place.root, whiteouts=place.whiteouts, options=options) as sink:
-        return read(source, sink, tar_split, hints)
+        return read(source, _Telling(sink, wrote), tar_split, hints)
 
 
 def read(source: BinaryIO, sink: EntrySink, tar_split: BinaryIO, hints: Hints) -> Applied:

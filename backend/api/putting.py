@@ -17,6 +17,7 @@ from backend.api.applying import NO_HINTS, EntriesIgnored, Hints
 from backend.api.planning import LayerRequest, Plan
 from backend.api.workshop import Workshop
 from backend.errors import LayerUnknownError
+from backend.files.flushing import FlushAhead
 from backend.files.stagedfile import StagedFile
 from backend.model.records import Layer
 from backend.stores.transaction import Kind, WriteTx
@@ -50,9 +51,13 @@ class _Spooled:
         """Unpack it into the directories that *layer* has; the locks are held."""
         self._archive.seek(0)
         place = shop.open_driver().open_apply(layer.id, layer.parent)
-        with applying.opened(place), open(os.devnull, "wb") as nowhere:
-            known = applying.known(self._applied)
-            applying.unpack(shop, place, layer, self._archive, nowhere, hints=known)
+        with (
+            applying.opened(place),
+            open(os.devnull, "wb") as nowhere,
+            FlushAhead(lambda: making.flush(shop, layer)) as ahead,
+        ):
+            known, wrote = applying.known(self._applied), ahead.wrote
+            applying.unpack(shop, place, layer, self._archive, nowhere, hints=known, wrote=wrote)
         making.flush(shop, layer)
         self._tar_split.place(shop.tar_split(layer))
         return applying.with_content(layer, self._applied)
@@ -131,7 +136,16 @@ def _staged(
     shop: Workshop, content: StagedLayer, layer: Layer, source: BinaryIO, hints: Hints
 ) -> Iterator[_Staged]:
     with StagedFile(shop.trash_root) as tar_split:
-        applied = applying.unpack(shop, content.place, layer, source, tar_split.file, hints=hints)
+        with FlushAhead(lambda: staging.flush(shop, content)) as ahead:
+            applied = applying.unpack(
+                shop,
+                content.place,
+                layer,
+                source,
+                tar_split.file,
+                hints=hints,
+                wrote=ahead.wrote,
+            )
         tar_split.seal()
         staging.flush(shop, content)
         yield _Staged(content, tar_split, applied)

@@ -7,9 +7,13 @@ next one instead of queueing up for one each.
 
 import os
 import threading
-from typing import Final
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
 
 from drivers.linux import atomicfile
+
+_ENOUGH: Final = 32 << 20
 
 
 class SharedFlush:
@@ -51,6 +55,59 @@ class SharedFlush:
                 if succeeded:
                     self._done = number
                 self._changed.notify_all()
+
+
+class FlushAhead:
+    """Calls *flush* in a thread while much is written, so that the last flush finds little to do.
+
+    Use it in a ``with`` statement. A flush that fails is raised at the end of that: the kernel
+    tells it only once, so the last flush would not know.
+    """
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        self._flush = flush
+        self._unflushed = 0
+        self._due = threading.Event()
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def wrote(self, size: int) -> None:
+        """So many bytes more were written."""
+        self._unflushed += size
+        if self._unflushed < _ENOUGH:
+            return
+        self._unflushed = 0
+        self._due.set()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="flush ahead", daemon=True)
+            self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._thread is None:
+            return
+        self._ended = True
+        self._due.set()
+        self._thread.join()
+        if self._failure is not None and exc is None:
+            raise self._failure
+
+    def _run(self) -> None:
+        while self._due.wait() and not self._ended:
+            self._due.clear()
+            try:
+                self._flush()
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that writes
+                self._failure = error
+                return
 
 
 _mutex: Final = threading.Lock()

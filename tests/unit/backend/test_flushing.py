@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.files.flushing import SharedFlush, flush_filesystems
+from backend.files.flushing import FlushAhead, SharedFlush, flush_filesystems
 from drivers.linux import atomicfile
 
 
@@ -76,3 +76,38 @@ def test_two_places_on_one_file_system_are_flushed_once(tmp_path: Path, slow: Sl
         (tmp_path / name).mkdir()
     flush_filesystems(str(tmp_path / "a"), str(tmp_path / "b"))
     assert len(slow.started) == 1
+
+
+def test_much_that_is_written_is_flushed_meanwhile_and_little_is_not() -> None:
+    asked = threading.Event()
+    with FlushAhead(asked.set) as ahead:
+        ahead.wrote(1 << 20)
+        assert "flush ahead" not in names_of_threads()
+        ahead.wrote(1 << 30)
+        assert asked.wait(10)
+    assert "flush ahead" not in names_of_threads()
+
+
+def test_a_flush_that_fails_meanwhile_is_told_at_the_end_unless_more_is_wrong() -> None:
+    asked = threading.Event()
+
+    def fail() -> None:
+        asked.set()
+        raise OSError("the disk is broken")
+
+    def write(then: Exception | None = None) -> None:
+        asked.clear()
+        with FlushAhead(fail) as ahead:
+            ahead.wrote(1 << 30)
+            assert asked.wait(10)
+            if then:
+                raise then
+
+    with pytest.raises(OSError, match="the disk is broken"):
+        write()
+    with pytest.raises(ValueError, match="what failed first"):
+        write(ValueError("what failed first"))
+
+
+def names_of_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
