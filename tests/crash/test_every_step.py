@@ -48,7 +48,7 @@ def names(driver: str) -> list[str]:
 @pytest.mark.parametrize(
     ("disk", "driver", "stride", "turn"),
     [
-        ("tmpfs", "overlay", "19", slice(None)),
+        ("tmpfs", "overlay", "29", slice(None)),
         ("tmpfs", "vfs", "43", slice(0, None, 2)),
         pytest.param("btrfs", "btrfs", "43", slice(1, None, 2), marks=pytest.mark.btrfs),
     ],
@@ -69,7 +69,7 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_half_made(
 
 @pytest.mark.parametrize(
     ("error", "stride", "turn"),
-    [("ENOSPC", "19", 0), ("EIO", "29", 1), ("EDQUOT", "19", 2), ("EMFILE", "11", 3)],
+    [("ENOSPC", "29", 0), ("EIO", "29", 1), ("EDQUOT", "29", 2), ("EMFILE", "11", 3)],
 )
 def test_an_error_at_any_step_is_told_changes_nothing_and_does_not_last(
     base: Path, error: str, stride: str, turn: int
