@@ -130,13 +130,15 @@ class BtrfsDriver(WholeTrees):
 
         note = self._note(layer)
         os.makedirs(os.path.dirname(note), 0o700, exist_ok=True)
-        atomicfile.replace(note, str(size).encode(), mode=0o644, sync=self._sync)
+        atomicfile.replace(note, str(size).encode(), mode=0o644, sync=self._sync, locked=True)
 
     def _note(self, layer: LayerID) -> str:
         return os.path.join(self.home, "quotas", layer)
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
         """Rename the layer's subvolume, with all that is nested in it, into *trash*."""
+        from drivers.linux import atomicfile
+
         if not is_path_component(layer):
             return
         path, note = self.find(layer, self.homes), self._note(layer)
@@ -146,6 +148,7 @@ class BtrfsDriver(WholeTrees):
             if number is not None:
                 _forget_limit(os.path.dirname(path), number)
         trash.take(note)
+        trash.take(atomicfile.usual_temporary(note))
 
     def new_trash_root(self, layer: LayerID) -> str:
         """Return the trash directory."""

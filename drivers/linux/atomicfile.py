@@ -16,6 +16,7 @@ PREFIX: Final = ".tmp-"
 """How every temporary name begins."""
 
 _ATTEMPTS: Final = 100
+_NAME: Final = 200
 
 
 class NotFlushedError(OSError):
@@ -93,9 +94,15 @@ def _open_directory(path: str) -> int:
     return os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def usual_temporary(path: str) -> str:
+    """What a writer of *path* that was stopped leaves, if nobody else could be writing it."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f"{PREFIX}{name[:_NAME]}0")
+
+
 def _create(directory: str, name: str, mode: int, *, locked: bool) -> tuple[int, str]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    start = os.path.join(directory, f"{PREFIX}{name[:200]}")
+    start = os.path.join(directory, f"{PREFIX}{name[:_NAME]}")
     for attempt in range(_ATTEMPTS):
         usual = locked and attempt < 2
         temporary = f"{start}{0 if usual else int.from_bytes(os.urandom(4), 'little')}"

@@ -344,3 +344,15 @@ def test_a_tree_of_a_store_is_browsed_and_written(roots: Roots, mount_store: Mou
     assert sorted(os.listdir(web / "diff")) == ["new", "two"]
     process.run(["rmdir", str(web)], timeout=20)
     assert not web.exists()
+
+
+def test_a_note_of_a_limit_that_was_not_finished_goes_with_the_layer(
+    roots: Roots, disk: Path
+) -> None:
+    driver = open_for(roots, "btrfs", "btrfs.size=1G")
+    driver.create(NewLayer(id=BASE, writable=True))
+    notes = roots.graph / "btrfs" / "quotas"
+    (notes / BASE).rename(notes / f".tmp-{BASE}0")
+    remove(driver, BASE)
+    assert os.listdir(notes) == []
+    process.run(["btrfs", "quota", "disable", str(disk)])
