@@ -112,6 +112,17 @@ def _volatile_container_again(store: Store) -> None:
     _volatile_container(store)
 
 
+def _limited_container(store: Store) -> None:
+    store.containers.create(
+        id=NEW_BOX, layer_id=NEW_ROOT, image="image", storage_opt={"size": "50M"}
+    )
+
+
+def _limited_container_again(store: Store) -> None:
+    _without_new_root(store)
+    _limited_container(store)
+
+
 def _copy_doomed_top(store: Store) -> None:
     """Let the doomed image have a copy of its top layer, for other owners."""
     store.containers.create(
@@ -306,6 +317,8 @@ OPERATIONS: Final = (
               changing=f"layer {STRAY}", settings=_copying, drivers=frozenset(("overlay",))),
     Operation("volatile container", _volatile_container, _volatile_container_again,
               go=False),  # release 1.43 reads no volatile-layers.json
+    Operation("limited container", _limited_container, _limited_container_again,
+              drivers=frozenset(("btrfs",))),
     Operation("transient container", _new_container, _new_container_again,
               settings=lambda place: place._replace(transient=True), go=False),
     Operation("delete container", lambda s: s.containers.delete(DOOMED_BOX),
