@@ -26,6 +26,7 @@ Used by: backend and fusefs. Facts are attributes; fusefs.errnos gives each clas
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from drivers.errors import StorageError
@@ -229,3 +230,9 @@ class DiskFullError(StoreError):
             remedy="make room there (deleting works on a full disk too), then try again",
         )
         self.path = path
+
+
+def of_system(error: OSError) -> str:
+    """An error of the system as text: which file, then why."""
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason

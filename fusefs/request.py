@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 import pyfuse3
 import trio
 
-from backend.errors import ReadOnlyStoreError, UnknownObjectError
+from backend.errors import ReadOnlyStoreError, UnknownObjectError, of_system
 from drivers.errors import StorageError
 from fusefs.errnos import errno_of
 from fusefs.nodes.base import Caller, RefusedError
@@ -158,7 +158,7 @@ def _worth_a_line(ino: int, number: int, failure: BaseException) -> bool:
 
 def _reason(failure: BaseException) -> str:
     if isinstance(failure, OSError) and failure.strerror:
-        return failure.strerror
+        return of_system(failure)
     return str(failure) or os.strerror(errno_of(failure) or errno.EIO)
 
 

@@ -22,9 +22,10 @@ from backend.cli.grammar import (
     Verb,
     parse,
 )
-from backend.cli.output import Output, of_system, standard_output
+from backend.cli.output import Output, standard_output
 from backend.cli.request import OpeningError, Request
 from backend.config import process_environment
+from backend.errors import of_system
 from drivers.errors import StorageError
 
 FAILED: Final = 1

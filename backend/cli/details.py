@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from backend.cli.kinds import encode, find
-from backend.cli.output import of_system
 from backend.cli.request import Request
-from backend.errors import UnknownObjectError
+from backend.errors import UnknownObjectError, of_system
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot, image_digests
 from drivers.errors import StorageError

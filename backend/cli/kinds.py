@@ -11,6 +11,7 @@ from backend.errors import (
     ImageUnknownError,
     LayerUnknownError,
     UnknownObjectError,
+    of_system,
 )
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot, Table
@@ -74,7 +75,5 @@ def encode(kind: str, records: Sequence[Any]) -> bytes:
 def cause(error: StorageError | OSError, reference: str) -> str:
     """*error* as text behind ``REFERENCE: ``, which it may begin with itself."""
     if isinstance(error, OSError):
-        from backend.cli.output import of_system
-
         return of_system(error)
     return str(error).removeprefix(f"{reference}: ")

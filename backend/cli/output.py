@@ -89,12 +89,6 @@ def standard_output(program: str, *, colour: bool) -> Output:
     return Output(program, sys.stdout.buffer, sys.stderr.buffer, width, colour and width > 0)
 
 
-def of_system(error: OSError) -> str:
-    """An error of the system as text: which file, then why."""
-    reason = error.strerror or str(error)
-    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename else reason
-
-
 def printable(text: str) -> str:
     """*text* without anything that a terminal would obey."""
     if text.isprintable():

@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from backend.cli.grammar import CommandLine, Values, Verb
-from backend.cli.output import Output, of_system
+from backend.cli.output import Output
 from backend.config import ProcessEnvironment, load_options
-from backend.errors import ConfigError
+from backend.errors import ConfigError, of_system
 from backend.model.options import StoreOptions
 from drivers.errors import StorageError
 

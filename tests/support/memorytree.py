@@ -50,6 +50,7 @@ from fusefs.serving import Bridges, Place, Tree, serve
 
 FAILURES: dict[bytes, Callable[[], BaseException]] = {
     b"EBUSY": lambda: OSError(errno.EBUSY, "busy"),
+    b"owner": lambda: PermissionError(errno.EPERM, os.strerror(errno.EPERM), "/x/diff"),
     b"in-use": lambda: ImageInUseError("image a", ["container b"]),
     b"damaged": lambda: DamagedError("layer a", "/x/diff", "is missing"),
     b"bug": lambda: KeyError("a bug"),

@@ -103,6 +103,17 @@ def test_a_refusal_at_close_is_told_with_the_one_who_opened() -> None:
     assert line["uid"] == CONTEXT.uid
 
 
+def test_a_refusal_of_the_system_names_the_file() -> None:
+    async def story(operations: Operations, journal: Journal):
+        directory = await operations.lookup(ROOT_INO, b"fail", CONTEXT)
+        entry = await operations.lookup(directory.st_ino, b"owner", CONTEXT)
+        assert await refusal(operations.open(entry.st_ino, 0, CONTEXT)) == errno.EPERM
+        return lines(journal)
+
+    (line,) = serving(story)
+    assert line["reason"] == "/x/diff: Operation not permitted"
+
+
 def test_a_bug_is_one_line_of_the_log_with_the_place_where_it_happened(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
