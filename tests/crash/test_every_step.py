@@ -62,8 +62,8 @@ def test_a_kill_at_any_step_loses_nothing_and_leaves_nothing_half_made(
     assert [outcome["operation"] for outcome in outcomes] == some
     assert [text for outcome in outcomes for text in outcome["wrong"]] == []
     assert all(outcome["steps"] > 5 for outcome in outcomes)
-    assert sum(outcome["as_before"] for outcome in outcomes) > 5
-    assert sum(outcome["as_after"] for outcome in outcomes) > 5
+    assert sum(outcome["as_before"] for outcome in outcomes) > 2
+    assert sum(outcome["as_after"] for outcome in outcomes) > 2
     assert sum(outcome["go"] for outcome in outcomes) > 0
 
 
