@@ -93,3 +93,8 @@ AUFS: Sequence[Case] = (
         [Member(b"d/" + _LINKS + b"/1", data=b"x"), hard_link(b"h", b"d/" + _LINKS + b"/1")],
     ),
 )
+
+
+def has_content(case: Case) -> bool:
+    """Whether AUFS kept content in it for itself, which is in no layer that is a whole tree."""
+    return any(member.name.startswith(b".wh..wh.") and member.data for member in case.members)
