@@ -23,7 +23,7 @@ from fusefs.nodes.base import Ino
 log: Final = logging.getLogger("storagefs")
 
 _JOIN_SECONDS: Final = 1.0
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 0.5
 """Seconds that notices wait for requests that change something; one that waits itself is longer."""
 _PAUSE: Final = 0.005
 

@@ -6,6 +6,8 @@ A sample of the steps; scripts/crash takes all of them and prints a table.
 import json
 import platform
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base() -> Iterator[Path]:
     """A directory with a short path: podman takes a run root of 50 characters at most."""
-    return tmp_path_factory.mktemp("r")
+    with tempfile.TemporaryDirectory(prefix="r") as directory:
+        yield Path(directory)
 
 
 def lives(base: Path, *words: str) -> list[dict[str, Any]]:
