@@ -88,10 +88,19 @@ class _Check:
         base = os.path.dirname(layer.location) if layer.read_only else self._shop.paths.layers
         directory = os.path.join(base, layer.id)
         for key in layer.big_data_names:
-            if not os.path.exists(path := os.path.join(directory, file_name(key))):
-                reason = f"data item {key!r} is missing"
-                yield self._of_layer(layer, Fault.DATA_MISSING, path, reason, _PULL)
-        damages = driver.inspect(layer.id, layer.parent)
+            path = os.path.join(directory, file_name(key))
+            try:
+                os.stat(path)
+            except OSError as error:
+                fault, reason = _no_item(key, error)
+                yield self._of_layer(layer, fault, path, reason, _remedy(fault))
+        try:
+            damages = driver.inspect(layer.id, layer.parent)
+        except (StorageError, OSError) as error:
+            if not is_of_disk(error):
+                raise
+            yield self._of_layer(layer, Fault.UNREADABLE, driver.home, str(error), _DISK)
+            return
         for damage in damages:
             fault = Fault.LAYER_LINKS if damage.mendable else Fault.LAYER_DIRECTORY
             yield self._of_layer(layer, fault, damage.path, damage.reason, damage.remedy)
@@ -159,7 +168,7 @@ class _Check:
                     fault,
                     path,
                     reason,
-                    remedy,
+                    _DISK if fault is Fault.UNREADABLE else remedy,
                     read_only=record.read_only,
                 )
 
@@ -167,10 +176,7 @@ class _Check:
         try:
             return self._compared(record, key, path)
         except OSError as error:
-            if is_shortage(error):
-                raise
-            fault = Fault.UNREADABLE if is_of_disk(error) else Fault.DATA_MISSING
-            return fault, f"data item {key!r}: {error.strerror}"
+            return _no_item(key, error)
 
     def _compared(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
         size = os.stat(path).st_size
@@ -202,6 +208,13 @@ class _Check:
                 yield Finding(
                     "layer", mount.id, Fault.MOUNT_COUNT, mount.path, reason, "storagefs repair"
                 )
+
+
+def _no_item(key: str, error: OSError) -> tuple[Fault, str]:
+    if is_shortage(error):
+        raise error
+    fault = Fault.UNREADABLE if is_of_disk(error) else Fault.DATA_MISSING
+    return fault, f"data item {key!r}: {error.strerror}"
 
 
 def _remedy(fault: Fault) -> str:

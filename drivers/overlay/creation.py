@@ -12,7 +12,7 @@ from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
-from drivers.overlay.layout import Layout, links_in, read_small_file
+from drivers.overlay.layout import Layout, links_in, read_link, read_small_file
 from drivers.protocol import NewLayer, Trash
 
 
@@ -121,6 +121,6 @@ def take_away(layer: LayerID, directory: str, trash: Trash) -> None:
             raise
         names = [name for name, found in links_in(home) if found == target]
     for link in (os.path.join(home, "l", name) for name in names):
-        if os.path.islink(link) and os.readlink(link) == target:
+        if read_link(link) == target:
             trash.take(link)
     trash.take(directory)

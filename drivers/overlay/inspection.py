@@ -10,11 +10,11 @@ file or from the link in ``l/``.
 import os
 from collections.abc import Iterator
 
-from drivers.errors import LayerDirectoryError, UnsafeNameError, is_shortage
+from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_shortage
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
-from drivers.overlay.layout import REMEDY, Layout, is_directory, read_small_file
+from drivers.overlay.layout import REMEDY, Layout, is_directory, read_link, read_small_file
 from drivers.protocol import Damage
 
 _MEND = "storagefs repair writes it again"
@@ -44,7 +44,7 @@ def mend(layout: Layout, layer: LayerID, parent: LayerID | None) -> None:
     directory = layout.directory(layer)
     short = layout.short_name(layer)
     link = _link_path(directory, short)
-    if not _leads_to(link, layer):
+    if read_link(link) != lowers.target_of(layer):
         os.makedirs(os.path.dirname(link), 0o755, exist_ok=True)
         if os.path.islink(link):
             os.unlink(link)
@@ -61,7 +61,7 @@ def _names(layer: LayerID, directory: str, short: str) -> Iterator[Damage]:
         path = os.path.join(directory, "link")
         yield Damage(path, f"does not say {short}", _MEND, mendable=True)
     link = _link_path(directory, short)
-    if not _leads_to(link, layer):
+    if read_link(link) != lowers.target_of(layer):
         yield Damage(link, f"does not lead to layer {layer[:12]}", _MEND, mendable=True)
 
 
@@ -108,17 +108,10 @@ def _text(layer: LayerID, directory: str, name: str) -> str | None:
     try:
         return read_small_file(layer, os.path.join(directory, name)).rstrip("\n")
     except (OSError, LayerDirectoryError) as damage:
-        if is_shortage(damage):
+        if is_shortage(damage) or is_of_disk(damage):
             raise
         return None
 
 
 def _link_path(directory: str, short: str) -> str:
     return os.path.join(os.path.dirname(directory), "l", short)
-
-
-def _leads_to(link: str, layer: LayerID) -> bool:
-    try:
-        return os.readlink(link) == lowers.target_of(layer)
-    except OSError:
-        return False

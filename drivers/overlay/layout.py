@@ -16,9 +16,10 @@ strangers wrote into the small files is checked before it becomes part of a path
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from errno import EINVAL, ENOENT, ENOTDIR
 from typing import Final, NamedTuple
 
-from drivers.errors import LayerDirectoryError, UnsafeNameError
+from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_shortage
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
@@ -94,7 +95,7 @@ class Layout:
         for home in self.homes:
             try:
                 name = lowers.parse_short_name(short)
-                return lowers.parse_target(_readlink(os.path.join(home, "l", name)) or "")
+                return lowers.parse_target(read_link(os.path.join(home, "l", name)) or "")
             except UnsafeNameError:
                 continue
         return None
@@ -146,7 +147,7 @@ class Layout:
     def _linked(self, layer: LayerID, name: str) -> Lower | None:
         for home in self.homes:
             path = os.path.join(home, "l", name)
-            target = _readlink(path)
+            target = read_link(path)
             if target is not None:
                 try:
                     lower = lowers.parse_target(target)
@@ -178,8 +179,9 @@ class Layout:
             path = os.path.join(home, layer, "link")
             try:
                 yield layer, lowers.parse_short_name(read_small_file(layer, path))
-            except (OSError, UnsafeNameError, LayerDirectoryError):
-                continue
+            except (OSError, UnsafeNameError, LayerDirectoryError) as damage:
+                if is_shortage(damage) or is_of_disk(damage):
+                    raise
 
 
 def layers_in(home: str) -> list[LayerID]:
@@ -213,7 +215,7 @@ def links_in(home: str) -> list[tuple[str, str]]:
     """Return every short name of *home* with what its link holds."""
     directory = os.path.join(home, "l")
     names = os.listdir(directory) if os.path.isdir(directory) else []
-    return [(name, _readlink(os.path.join(directory, name)) or "") for name in names]
+    return [(name, read_link(os.path.join(directory, name)) or "") for name in names]
 
 
 def _first(homes: Sequence[str], layer: LayerID) -> str | None:
@@ -231,11 +233,14 @@ def is_directory(path: str) -> bool:
         return False
 
 
-def _readlink(path: str) -> str | None:
+def read_link(path: str) -> str | None:
+    """Return what the link *path* holds; None if no link is there."""
     try:
         return os.readlink(path)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in (ENOENT, ENOTDIR, EINVAL):
+            return None
+        raise
 
 
 def read_small_file(layer: LayerID, path: str) -> str:

@@ -271,10 +271,12 @@ def _damage(store: Store) -> None:
 
 
 def _repair(store: Store) -> None:
+    """Like the command, it fails where something is left that no step mends."""
     plan = store.plan_repair(store.check(Depth.FILES))
-    for done in store.repair(plan.steps):
-        if done.error:
-            raise OSError(done.error)
+    wrong = [done.error for done in store.repair(plan.steps) if done.error]
+    wrong += [finding.reason for finding in plan.left]
+    if wrong:
+        raise OSError(wrong[0])
 
 
 def _repair_again(store: Store) -> None:
