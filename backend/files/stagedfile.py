@@ -5,6 +5,7 @@ so that one whose maker died is erased by the next writer.
 """
 
 import os
+from contextlib import suppress
 from typing import BinaryIO
 
 from drivers.linux import atomicfile
@@ -40,5 +41,6 @@ class StagedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        with suppress(OSError):  # of what was not sealed nobody misses the end
+            self.file.close()
         self._trash.erase()
