@@ -9,13 +9,13 @@ and places of its members are kept, and links in it lead to other members.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import posixpath
 import stat
 import tempfile
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from drivers.archive import compression, scanner
 from drivers.errors import ArchiveError
@@ -63,13 +63,9 @@ def open_files(path: str, *, spool: str) -> ArchiveFiles:
     if path == "-":
         return _of_stream(0, "standard input", spool)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if stat.S_ISDIR(os.fstat(fd).st_mode):
-            return _Directory(fd, path)
-        return _of_stream(fd, path, spool)
-    except BaseException:
-        os.close(fd)
-        raise
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        return _Directory(fd, path)
+    return _of_stream(fd, path, spool)
 
 
 class _Directory:
@@ -81,7 +77,7 @@ class _Directory:
     def has(self, name: str) -> bool:
         try:
             os.close(self._open(name))
-        except OSError:
+        except FileNotFoundError:
             return False
         return True
 
@@ -111,9 +107,7 @@ class _Directory:
 class _Tar:
     """A plain tar in a file that can be read at any place."""
 
-    def __init__(
-        self, file: io.BufferedIOBase | tempfile._TemporaryFileWrapper[bytes], label: str
-    ) -> None:
+    def __init__(self, file: IO[bytes], label: str) -> None:
         self._file, self.label = file, label
         self._fd = file.fileno()
         self._places: dict[str, tuple[int, int]] = {}
@@ -180,35 +174,37 @@ class _Part(io.RawIOBase):
 
 
 def _of_stream(fd: int, label: str, spool: str) -> _Tar:
-    file = os.fdopen(fd, "rb", buffering=0, closefd=fd > 2)
-    head = b""
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        head = os.pread(fd, compression.HEAD, 0)
-        if compression.detect(head) is compression.Compression.NONE:
-            return _Tar(io.BufferedReader(file), label)
-    with file:
-        copy = tempfile.TemporaryFile(dir=spool)  # noqa: SIM115 - the archive owns it
-        try:
-            chunks = _chunks(file)
-            head = next(chunks, b"")
-            kind = compression.detect(head)
-            for chunk in compression.decompressed(_again(head, chunks), kind):
-                copy.write(chunk)
-            copy.flush()
-            return _Tar(copy, label)
-        except BaseException:
-            copy.close()
-            raise
+    """The tar in *fd*, which is closed with it or, where the tar is unpacked first, at once."""
+    file: IO[bytes] = os.fdopen(fd, "rb", closefd=fd > 2)
+    try:
+        if not _is_plain(fd):
+            with file as packed:
+                file = _unpacked(packed, spool)
+        return _Tar(file, label)
+    except BaseException:
+        file.close()
+        raise
 
 
-def _chunks(file: io.RawIOBase | io.FileIO) -> Iterator[bytes]:
-    while chunk := file.read(_CHUNK):
-        yield chunk
+def _is_plain(fd: int) -> bool:
+    """Whether it can be read at any place, and as it is."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return False
+    return compression.detect(os.pread(fd, compression.HEAD, 0)) is compression.Compression.NONE
 
 
-def _again(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from rest
+def _unpacked(packed: IO[bytes], spool: str) -> IO[bytes]:
+    """A nameless file with what is compressed, or comes through a pipe, in *packed*."""
+    copy = tempfile.TemporaryFile(dir=spool)  # noqa: SIM115 - the archive owns it
+    try:
+        head = packed.read(_CHUNK)
+        chunks = itertools.chain([head], iter(lambda: packed.read(_CHUNK), b""))
+        copy.writelines(compression.decompressed(chunks, compression.detect(head)))
+        copy.flush()
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _clean(name: str) -> str:
