@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,6 +18,7 @@ from typing import Any, Final
 from backend.config import process_environment
 from backend.model.options import StoreOptions
 from drivers.errors import StorageError
+from drivers.idmap.maps import IDMap
 from fusefs.options import MountOptions
 
 FAILED: Final = 32
@@ -106,8 +107,9 @@ def _values(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(value)
+    """The only sequences in sequences are ranges of ID maps."""
+    if isinstance(value, list):
+        return tuple(IDMap(*item) if isinstance(item, list) else item for item in value)
     return MappingProxyType(value) if isinstance(value, dict) else value
 
 

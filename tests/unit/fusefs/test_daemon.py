@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 
 from backend.model.options import StoreOptions
+from drivers.idmap.maps import IDMap
 from drivers.linux.mountinfo import MountEntry
 from fusefs import daemon, mountpoint, sdnotify
 from fusefs.mountpoint import MountPointError
@@ -21,10 +22,14 @@ def test_what_the_daemon_is_told_is_what_it_understands() -> None:
         driver_options=("overlay.mountopt=a,b",),
         pull_options=MappingProxyType({"a": "b"}),
         lock_timeout=2.5,
+        uid_map=(IDMap(0, 100_000, 10), IDMap(10, 200_000, 10)),
     )
     mount = MountOptions(where="/mnt", read_only=True, store=MappingProxyType({"store": "/g"}))
 
-    assert daemon.decode(daemon.encode(store, mount)) == (store, mount)
+    understood = daemon.decode(daemon.encode(store, mount))
+
+    assert understood == (store, mount)
+    assert understood[0].uid_map[1].host_id == 200_000
 
 
 def test_a_daemon_that_cannot_start_tells_its_parent_why(
