@@ -4,6 +4,7 @@ Used by: fusefs.nodes.layer, image, container. Knows nothing of: what is special
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -74,7 +75,8 @@ class ObjectDirectory(SyntheticDirectory):
     def xattr(self, name: bytes) -> bytes:
         """One of them."""
         prefix, _, short = name.rpartition(b".")
-        value = "" if prefix != b"user.containers" else self.shown_attributes().get(short.decode())
+        shown = self.shown_attributes() if prefix == b"user.containers" else {}
+        value = shown.get(os.fsdecode(short))
         return value.encode("utf-8", "surrogateescape") if value else super().xattr(name)
 
     # What the entries are made of.

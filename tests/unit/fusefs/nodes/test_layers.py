@@ -162,7 +162,13 @@ def test_object_directories_have_virtual_attributes(tree: Tree, image: Image) ->
     layer = tree.directory(f"layers/{B}")
     assert set(layer.xattr_names()) == {b"user.containers.id", b"user.containers.parent"}
     assert layer.xattr(b"user.containers.parent") == A.encode()
-    for name in (b"user.containers.digest", b"user.other", b"security.selinux", b"\xff.x"):
+    for name in (
+        b"user.containers.digest",
+        b"user.containers.\xff",
+        b"user.other",
+        b"security.selinux",
+        b"\xff.x",
+    ):
         with pytest.raises(OSError, match="No data") as refusal:
             layer.xattr(name)
         assert refusal.value.errno == errno.ENODATA
