@@ -81,25 +81,33 @@ class StreamHandle(OpenFile):
         self._stream = self._begin()
         self._pieces: Iterator[bytes] = iter(self._stream)
         self._position, self._ahead = 0, b""
+        self._failed = False
 
     def read(self, offset: int, size: int) -> bytes:
         """What is there, made up to there if need be."""
         with self._lock:
-            if offset < self._position:
+            if offset < self._position or self._failed:
                 self._stream.close()
                 self._start()
-            while self._position + len(self._ahead) <= offset and self._more():
-                pass
-            skipped = min(offset - self._position, len(self._ahead))
-            self._position, self._ahead = self._position + skipped, self._ahead[skipped:]
-            found = [self._ahead]
-            length = len(self._ahead)
-            while length < size and (piece := next(self._pieces, b"")):
-                found.append(piece)
-                length += len(piece)
-            whole = b"".join(found)
-            self._position, self._ahead = self._position + min(size, length), whole[size:]
-            return whole[:size]
+            try:
+                return self._read(offset, size)
+            except BaseException:
+                self._failed = True  # what comes next must not look like the end
+                raise
+
+    def _read(self, offset: int, size: int) -> bytes:
+        while self._position + len(self._ahead) <= offset and self._more():
+            pass
+        skipped = min(offset - self._position, len(self._ahead))
+        self._position, self._ahead = self._position + skipped, self._ahead[skipped:]
+        found = [self._ahead]
+        length = len(self._ahead)
+        while length < size and (piece := next(self._pieces, b"")):
+            found.append(piece)
+            length += len(piece)
+        whole = b"".join(found)
+        self._position, self._ahead = self._position + min(size, length), whole[size:]
+        return whole[:size]
 
     def _more(self) -> bool:
         """Drop what is ahead and make the next piece; False at the end."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import DamagedError
+from backend.errors import DamagedError, LayerUnknownError
 from backend.store import Store
 from fusefs.errnos import errno_of
 from fusefs.nodes.base import File, OpenFile
@@ -104,6 +104,27 @@ def test_a_layer_that_was_made_of_no_archive_gets_one_while_it_is_read(
     assert file.direct_io
     for offset in (0, 1_500_000, 300_000, len(data) - 10, len(data) + 5, 0):
         assert file.read(offset, 1000) == data[offset : offset + 1000]
+    file.release()
+
+
+def test_after_an_error_no_end_is_taken_for_that_of_the_archive(tree: Tree, store: Store) -> None:
+    made = store.layers.create()
+    root = Path(store.options.graph_root, "vfs", "dir", made.id)
+    for number in range(20):
+        (root / f"file{number}").write_bytes(bytes([number]) * 100_000)
+    file = opened(tree, made.id)
+    offset = len(file.read(0, 200_000))
+    store.layers.delete(made.id)
+
+    def rest(offset: int) -> None:
+        while piece := file.read(offset, 200_000):
+            offset += len(piece)
+
+    for _ in range(3):
+        with pytest.raises(LayerUnknownError):
+            rest(offset)
+    with pytest.raises(LayerUnknownError):
+        file.read(0, 1000)
     file.release()
 
 
