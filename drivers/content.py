@@ -12,7 +12,7 @@ from typing import Final
 
 from drivers.linux.beneath import open_beneath
 
-_READING: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+_READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 _PLACE: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NO_NAMES: Final = (b"", b".", b"..")
 _NOT_HERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
@@ -58,18 +58,23 @@ class _Directory:
         self._parent_fd = -1
 
     def open(self, name: bytes) -> int | None:
-        """Return a descriptor of the regular file *name*; None if there is none."""
+        """Return a descriptor of the regular file *name*; None if there is none.
+
+        Nothing else is opened: a device could take that for an order.
+        """
         parent, _, base = name.rpartition(b"/")
+        if base in _NO_NAMES or b"\0" in name:
+            return None
         try:
-            if parent and base not in _NO_NAMES:
-                fd = os.open(base, _READING | os.O_NOFOLLOW, dir_fd=self._opened(parent))
-            else:
-                fd = open_beneath(self._root, name, _READING)
+            directory = self._opened(parent)
+            if not _is_file(os.stat(base, dir_fd=directory, follow_symlinks=False)):
+                return None
+            fd = os.open(base, _READING, dir_fd=directory)
         except OSError as refused:
             if refused.errno in _NOT_HERE:
                 return None
             raise
-        if stat.S_ISREG(os.fstat(fd).st_mode):
+        if _is_file(os.fstat(fd)):
             return fd
         os.close(fd)
         return None
@@ -87,3 +92,7 @@ class _Directory:
                 os.close(self._parent_fd)
             self._parent, self._parent_fd = parent, fd
         return self._parent_fd
+
+
+def _is_file(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode)
