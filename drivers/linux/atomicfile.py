@@ -44,7 +44,7 @@ def replace(
         fd, temporary = _create(directory, name, mode, locked=locked)
         try:
             try:
-                _write_all(fd, data)
+                write_all(fd, data)
                 if sync:
                     os.fdatasync(fd)
                 if exact_mode:
@@ -115,7 +115,8 @@ def _create(directory: str, name: str, mode: int, *, locked: bool) -> tuple[int,
     raise FileExistsError(f"no free temporary name beside {os.path.join(directory, name)}")
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes) -> None:
+    """Write *data*, of which one call may take a part only."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

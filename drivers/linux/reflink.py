@@ -9,6 +9,8 @@ import os
 import struct
 from typing import Final
 
+from drivers.linux.atomicfile import write_all
+
 _FICLONE: Final = 0x40049409
 _FIDEDUPERANGE: Final = 0xC0189436
 # struct file_dedupe_range with one file_dedupe_range_info: source offset and length, how many
@@ -46,7 +48,7 @@ def _copy(source: int, target: int) -> None:
         if refused.errno not in _CANNOT:
             raise
         while data := os.read(source, _BUFFER):
-            os.write(target, data)
+            write_all(target, data)
 
 
 def share_content(source: int, target: int, size: int) -> int:
