@@ -76,9 +76,11 @@ def with_maps(uid_map: Sequence[IDMap], gid_map: Sequence[IDMap]) -> int:
 
 
 def _says_something(pipe: IO[bytes] | None) -> bool:
-    if pipe is None or not select.select([pipe], [], [], _SECONDS)[0]:
+    if pipe is None:
         return False
-    return bool(os.read(pipe.fileno(), 1))
+    waiting = select.poll()  # select(2) takes no descriptor from 1024 on
+    waiting.register(pipe, select.POLLIN)
+    return bool(waiting.poll(_SECONDS * 1000)) and bool(os.read(pipe.fileno(), 1))
 
 
 def _lines(ranges: Sequence[IDMap]) -> str:
