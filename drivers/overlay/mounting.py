@@ -23,6 +23,14 @@ from drivers.overlay.oldkernel import mount_aside, mount_by_descriptors
 _LONGEST_SETTING: Final = 255
 _DIRECTORIES: Final = ("lowerdir+", "upperdir", "workdir")
 _STACKED: Final = 16
+_NOT_RENEWED: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENOENT,
+    errno.EROFS,
+    errno.ENOTEMPTY,
+    errno.EEXIST,
+)
 
 
 def mount_at(target: str, overlay: OverlayMount) -> None:
@@ -118,7 +126,7 @@ def unmount(target: str) -> None:
 def renew(target: str) -> None:
     """Put a new directory in the place of *target*: a mount that lives on elsewhere pins none.
 
-    Where there is no room for one, the old one stays.
+    Where there is no room for one, or something lies in the old one, that stays.
     """
     fresh = _fresh(target)
     try:
@@ -131,7 +139,7 @@ def renew(target: str) -> None:
     except OSError as refused:
         with contextlib.suppress(OSError):
             os.rmdir(fresh)
-        if refused.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.EROFS):
+        if refused.errno not in _NOT_RENEWED:
             raise
 
 
