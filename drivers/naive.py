@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -20,7 +21,7 @@ from drivers.idmap.maps import NO_MAPS, MapPair, to_container
 from drivers.ids import LayerID
 from drivers.linux import xattr
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import CHANGED, GONE, listings
+from drivers.linux.treewalk import CHANGED, attempt, listings
 from drivers.protocol import Change, ChangeKind
 from drivers.status import entry_letter, kind_letter, same_modification_time
 
@@ -112,9 +113,8 @@ def _size_of(root: int, changes: Sequence[Change]) -> int:
     sizes = {}
     for change in changes:
         if change.kind is not ChangeKind.DELETE and change.type != "d":
-            try:
-                fd = open_inside(root, change.path[1:], os.O_PATH | os.O_NOFOLLOW)
-            except GONE:
+            fd = attempt(partial(open_inside, root, change.path[1:], os.O_PATH | os.O_NOFOLLOW))
+            if fd is None:
                 continue
             status = os.fstat(fd)
             os.close(fd)
@@ -158,9 +158,8 @@ class _Comparison:
 
     def directory(self, path: bytes) -> list[bytes]:
         """Compare the entries of one directory; return the directories to look into next."""
-        try:
-            new = open_inside(self._new, path, _DIRECTORY)
-        except GONE:
+        new = attempt(partial(open_inside, self._new, path, _DIRECTORY))
+        if new is None:
             return []
         try:
             old = self._open_old(path)

@@ -10,9 +10,9 @@ Go tools break the archive off without a word. So is one that cannot be read.
 import errno
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from drivers.archive import entry, packentry, packheader
 from drivers.archive.entry import Entry
@@ -28,14 +28,13 @@ from drivers.archive.packoverlay import OverlayMarks, is_whiteout
 from drivers.errors import ArchiveError
 from drivers.idmap.maps import NO_MAPS, MapPair
 from drivers.linux.beneath import open_inside
-from drivers.linux.treewalk import CHANGED, Found, walk
+from drivers.linux.treewalk import CHANGED, Found, attempt, walk
 from drivers.protocol import Change, ChangeKind
 
 _PIECE: Final = 1 << 20
 _SMALL: Final = 1 << 18
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
-_T = TypeVar("_T")
 _NOTHING_PRIVATE: Final = b"\0"
 
 
@@ -99,7 +98,7 @@ def _located(root: int, changes: Sequence[Change]) -> Iterator[tuple[int, bytes,
             path = change.path[1:]
             directory = path.rpartition(b"/")[0]
             if directory != opened:
-                following = _attempt(partial(open_inside, root, directory, _DIRECTORY))
+                following = attempt(partial(open_inside, root, directory, _DIRECTORY))
                 if following is None:
                     continue
                 os.close(parent)
@@ -141,7 +140,7 @@ class _Packer:
                 yield packheader.encode(packentry.removal(path, os.fstat(parent)))
                 continue
             name = path.rpartition(b"/")[2]
-            status = _attempt(partial(os.stat, name, dir_fd=parent, follow_symlinks=False))
+            status = attempt(partial(os.stat, name, dir_fd=parent, follow_symlinks=False))
             if status is not None:
                 yield from self._entry(Found(parent, name, path, status))
 
@@ -153,7 +152,7 @@ class _Packer:
         elif stat.S_ISREG(mode) and found.status.st_size and not self._links.earlier(found):
             yield from self._file(found)
         elif not stat.S_ISSOCK(mode):
-            header = _attempt(partial(self._header_alone, found))
+            header = attempt(partial(self._header_alone, found))
             if header is not None:
                 yield header
 
@@ -199,7 +198,7 @@ class _Packer:
         return packheader.encode(header, owner.user, owner.group)
 
     def _directory(self, found: Found) -> Iterator[bytes]:
-        attributes = _attempt(partial(attributes_at, found))
+        attributes = attempt(partial(attributes_at, found))
         if attributes is None:
             return
         owner = self._owners.of(found)
@@ -230,16 +229,6 @@ class _Packer:
             assert self._marks is not None
             self._merged = self._marks.open_merged()
         return open_inside(self._merged, path, flags)
-
-
-def _attempt(read: Callable[[], _T]) -> _T | None:
-    """Return what *read* returns; None where an entry is gone, or no longer what it was."""
-    try:
-        return read()
-    except OSError as failure:
-        if failure.errno not in CHANGED:
-            raise
-        return None
 
 
 def _is_opaque(marks: OverlayMarks, attributes: Attributes) -> bool:

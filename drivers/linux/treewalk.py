@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Generator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from drivers.linux import syscalls
 
@@ -21,6 +21,19 @@ CHANGED: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.ENODATA}
 )
 """How a call fails for an entry, or its attribute, that is gone or no longer what it was."""
+
+
+T = TypeVar("T")
+
+
+def attempt(look: Callable[[], T]) -> T | None:
+    """Return what *look* returns; None where an entry is gone, or no longer what it was."""
+    try:
+        return look()
+    except OSError as failure:
+        if failure.errno not in CHANGED:
+            raise
+        return None
 
 
 class Found(NamedTuple):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.idmap.maps import NO_MAPS, IDMap, MapPair
 from drivers.ids import LayerID
+from drivers.linux import rename
 from drivers.naive import TreeDifference, compare
 from drivers.vfs.copying import copy_tree
 
@@ -25,6 +26,13 @@ def changes(
             os.close(fd)
     assert [change.path for change in found] == sorted(change.path for change in found)
     return {change.path: change.kind.name for change in found}
+
+
+def size(old: Path, new: Path) -> int:
+    trees = {"new": new, "old": old}
+    return TreeDifference(
+        lambda layer: os.open(trees[layer], os.O_RDONLY), LayerID("new"), LayerID("old")
+    ).size()
 
 
 def two_trees(root: Path) -> tuple[Path, Path]:
@@ -123,17 +131,37 @@ def test_trees_can_be_compared_while_files_come_and_go(tmp_path: Path) -> None:
         assert all(name.startswith(b"/d") for name in names)
 
 
+def test_trees_can_be_compared_while_a_directory_and_a_link_change_places(tmp_path: Path) -> None:
+    old, new = two_trees(tmp_path)
+    (new / "d" / "inner").mkdir(parents=True)
+    (new / "d" / "inner" / "file").write_text("x")
+    (new / "l").symlink_to("nowhere")
+    done = threading.Event()
+
+    def change_places() -> None:
+        directory = os.open(new, os.O_RDONLY)
+        while not done.is_set():
+            rename.renameat2(directory, b"d", directory, b"l", 2)
+        os.close(directory)
+
+    changing = threading.Thread(target=change_places)
+    changing.start()
+    try:
+        for _ in range(300):
+            assert set(changes(old, new)) & {b"/d", b"/l"}
+            size(old, new)
+    finally:
+        done.set()
+        changing.join()
+
+
 def test_the_size_of_a_change_is_that_of_its_files_each_once(tmp_path: Path) -> None:
     old, new = two_trees(tmp_path)
     (new / "five").write_text("12345")
     os.link(new / "five", new / "a" / "again")
     (new / "link").unlink()
     (new / "seven").symlink_to("1234567")
-    trees = {"new": new, "old": old}
-    difference = TreeDifference(
-        lambda layer: os.open(trees[layer], os.O_RDONLY), LayerID("new"), LayerID("old")
-    )
-    assert difference.size() == 12
+    assert size(old, new) == 12
 
 
 def test_a_time_without_nanoseconds_is_the_same_time(tmp_path: Path) -> None:
