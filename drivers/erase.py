@@ -27,12 +27,12 @@ def erase_tree(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-    except (IsADirectoryError, PermissionError):
+    except (IsADirectoryError, PermissionError) as refused:
         _detach_mounts(path)
         directory, name = os.path.split(path)
         parent = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _erase_directory(parent, os.fsencode(name))
+            _erase_directory(parent, os.fsencode(name), refused)
         finally:
             os.close(parent)
 
@@ -55,15 +55,18 @@ def erase_entry(directory: int, name: bytes) -> None:
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         return
-    except (IsADirectoryError, PermissionError):
-        _erase_directory(directory, name)
+    except (IsADirectoryError, PermissionError) as refused:
+        _erase_directory(directory, name, refused)
 
 
-def _erase_directory(parent: int, name: bytes) -> None:
+def _erase_directory(parent: int, name: bytes, refused: OSError) -> None:
+    """Erase what unlink(2) *refused* to remove, if it is a directory."""
     try:
         root = open_inside(parent, name, _DIRECTORY)
     except FileNotFoundError:
         return
+    except NotADirectoryError:
+        raise refused from None
     try:
         if not _is_destroyed(parent, name, root):
             _erase_opened(parent, name, root, top=root)

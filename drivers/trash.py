@@ -13,6 +13,7 @@ import os
 from typing import Final
 
 from drivers.linux import recordlock
+from drivers.linux.presence import is_there
 
 _LOCK: Final = "lock-"
 _DIRECTORY: Final = "temp-dir-"
@@ -33,7 +34,7 @@ class TrashDirectory:
 
         On a file system too full for one more directory it is erased on the spot.
         """
-        if not os.path.lexists(path):
+        if not is_there(path):
             return False
         try:
             directory = self._directory()
@@ -113,9 +114,7 @@ class _Lock:
         self._path, self._fd = path, fd
 
     def remove(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
-        self.release()
+        recordlock.give_up_file(self._path, self._fd)
 
     def release(self) -> None:
         os.close(self._fd)

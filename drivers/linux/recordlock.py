@@ -71,10 +71,13 @@ def take_file(path: str) -> int | None:
     that is not at *path* any more is worth nothing.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    if try_lock(fd, exclusive=True) and _is_still_there(path, fd):
-        return fd
-    os.close(fd)
-    return None
+    taken = False
+    try:
+        taken = try_lock(fd, exclusive=True) and _is_still_there(path, fd)
+    finally:
+        if not taken:
+            os.close(fd)
+    return fd if taken else None
 
 
 def give_up_file(path: str, fd: int) -> None:

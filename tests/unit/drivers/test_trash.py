@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.erase import erase_tree
 from drivers.linux import mount, mountinfo, recordlock
 from drivers.trash import TrashDirectory, recover_stale
 
@@ -43,6 +44,12 @@ def test_what_is_not_there_is_not_taken_and_leaves_no_trash(root: str, tmp_path:
     trash = TrashDirectory(root)
     assert not trash.take(str(tmp_path / "missing"))
     assert not os.path.exists(root)
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_missing(root: str, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OSError, match="symbolic links"):
+        TrashDirectory(root).take(str(tmp_path / "circle" / "layer"))
 
 
 def test_a_link_is_taken_itself_even_if_it_leads_nowhere(root: str, tmp_path: Path) -> None:
@@ -186,6 +193,17 @@ def test_what_cannot_be_erased_is_told_and_left_for_recovery(root: str, tmp_path
         inside.chmod(0o700)
     recover_stale(root)
     assert not os.path.exists(root)
+
+
+@pytest.mark.root
+def test_a_file_that_may_not_go_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    subprocess.run(["chattr", "+i", tmp_path / "file"], check=True)
+    try:
+        with pytest.raises(PermissionError):
+            erase_tree(str(tmp_path / "file"))
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / "file"], check=True)
 
 
 @pytest.mark.root

@@ -1,0 +1,22 @@
+"""What is there, what is not, and what nobody can tell."""
+
+from pathlib import Path
+
+import pytest
+
+from drivers.linux.presence import is_there
+
+
+def test_a_link_that_leads_nowhere_is_there_and_nothing_is_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    assert is_there(str(tmp_path / "file"))
+    assert is_there(str(tmp_path / "link"))
+    assert not is_there(str(tmp_path / "missing"))
+    assert not is_there(str(tmp_path / "file" / "below"))
+
+
+def test_what_cannot_be_looked_at_is_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OSError, match="symbolic links"):
+        is_there(str(tmp_path / "circle" / "file"))
