@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from drivers.linux.beneath import open_inside
+from drivers.linux.descriptors import all_open
 from drivers.linux.reflink import share_content
 from drivers.linux.treewalk import walk
 from drivers.protocol import DedupMethod
@@ -50,14 +51,11 @@ def share_equal_files(directories: Sequence[str], method: DedupMethod) -> int:
 
     Stops without an error on a file system that cannot share.
     """
-    roots = [os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for path in directories]
-    try:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    with all_open(os.open(path, flags) for path in directories) as roots:
         sizes = Counter(file.size for file in _files(roots))
         candidates = (file for file in _files(roots) if sizes[file.size] > 1)
         return _share(candidates, _KEYS[method])
-    finally:
-        for root in roots:
-            os.close(root)
 
 
 def _files(roots: Sequence[int]) -> Iterator[_File]:

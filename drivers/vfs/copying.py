@@ -8,10 +8,12 @@ attributes. Links are copied, never followed; mounts below are not entered.
 
 import os
 import stat
+from contextlib import AbstractContextManager
 from typing import Final
 
 from drivers.linux import reflink, xattr
 from drivers.linux.beneath import open_inside
+from drivers.linux.descriptors import all_open
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY
 _DEVICES: Final = (stat.S_IFCHR, stat.S_IFBLK)
@@ -23,12 +25,8 @@ def copy_tree(source: str, target: str, *, devices: bool = True) -> None:
 
     Without *devices* those are left out: nobody makes one in a user namespace.
     """
-    roots = [os.open(path, _DIRECTORY | os.O_CLOEXEC) for path in (source, target)]
-    try:
+    with all_open(os.open(path, _DIRECTORY | os.O_CLOEXEC) for path in (source, target)) as roots:
         _TreeCopy(*roots, devices=devices).run()
-    finally:
-        for fd in roots:
-            os.close(fd)
 
 
 class _TreeCopy:
@@ -47,10 +45,8 @@ class _TreeCopy:
             self._finish(path)
 
     def _directory(self, path: bytes) -> list[bytes]:
-        source = open_inside(self._source, path, _DIRECTORY)
-        target = open_inside(self._target, path, _DIRECTORY)
-        try:
-            below = []
+        below = []
+        with self._both(path) as (source, target):
             for name in map(os.fsencode, os.listdir(source)):
                 inner = path + b"/" + name if path else name
                 status = os.stat(name, dir_fd=source, follow_symlinks=False)
@@ -61,10 +57,13 @@ class _TreeCopy:
                     continue
                 elif not self._link(inner, status, name, target):
                     _copy_file(source, target, name, status)
-            return below
-        finally:
-            os.close(source)
-            os.close(target)
+        return below
+
+    def _both(self, path: bytes) -> AbstractContextManager[list[int]]:
+        """The directory *path* in the source and in the copy."""
+        return all_open(
+            open_inside(root, path, _DIRECTORY) for root in (self._source, self._target)
+        )
 
     def _link(self, path: bytes, status: os.stat_result, name: bytes, target: int) -> bool:
         """Make a second name of a file that is copied already."""
@@ -82,18 +81,13 @@ class _TreeCopy:
         return True
 
     def _finish(self, path: bytes) -> None:
-        source = open_inside(self._source, path, _DIRECTORY)
-        target = open_inside(self._target, path, _DIRECTORY)
-        try:
+        with self._both(path) as (source, target):
             status = os.fstat(source)
             os.fchown(target, status.st_uid, status.st_gid)
             os.fchmod(target, stat.S_IMODE(status.st_mode))
             for name in filter(_is_kept, xattr.names(source)):
                 xattr.put(target, name, xattr.get(source, name))
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-        finally:
-            os.close(source)
-            os.close(target)
 
 
 def _copy_file(source: int, target: int, name: bytes, status: os.stat_result) -> None:
