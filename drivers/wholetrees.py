@@ -250,6 +250,14 @@ class WholeTrees(Comparing):
                 continue
         return None
 
+    def lying(self, layer: LayerID, homes: Sequence[str]) -> str | None:
+        """Return whatever has the name of *layer* in one of *homes*; its tree, if that is there."""
+        found = self.find(layer, homes)
+        if found is not None or not is_path_component(layer):
+            return found
+        paths = (os.path.join(home, self.directory_name, layer) for home in homes)
+        return next((path for path in paths if os.path.lexists(path)), None)
+
 
 def give_to_root(path: str, new: NewLayer) -> None:
     """Give an empty tree to the root of its layer's IDs, with the mode that the Go tools give."""

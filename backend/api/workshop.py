@@ -84,9 +84,7 @@ class Workshop(NamedTuple):
             return os.fdopen(regularfile.open_fd(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
         except FileNotFoundError:
             return None
-        except OSError as error:
-            if error.errno != errno.ELOOP and not isinstance(error, regularfile.NotRegularError):
-                raise
+        except regularfile.NotRegularError:
             raise DamagedError(f"layer {layer.id[:12]}", path, "it is no regular file") from None
 
     @property

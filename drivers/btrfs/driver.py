@@ -141,7 +141,7 @@ class BtrfsDriver(WholeTrees):
 
         if not is_path_component(layer):
             return
-        path, note = self.find(layer, self.homes), self._note(layer)
+        path, note = self.lying(layer, self.homes), self._note(layer)
         if path is not None:
             number = _identity(path) if os.path.lexists(note) else None
             _take(path, trash)
@@ -175,9 +175,11 @@ class BtrfsDriver(WholeTrees):
 
 
 def _identity(path: str) -> int | None:
-    """The number of the subvolume *path*; None for a directory that is none."""
+    """The number of the subvolume *path*; None for what is none."""
     from drivers.linux import subvolume
 
+    if os.path.islink(path) or not os.path.isdir(path):
+        return None
     fd = os.open(path, _DIRECTORY)
     try:
         return subvolume.identity(fd) if subvolume.may_be_one(os.fstat(fd)) else None

@@ -1,6 +1,7 @@
 """Open what must be a regular file: a FIFO never answers, and a device never ends.
 
-Used by: backend.files, fusefs.heldmounts. Knows nothing of: what is inside.
+Used by: backend.{api,files}, drivers.{overlay,linux}, fusefs.heldmounts.
+Knows nothing of: what is inside.
 """
 
 from __future__ import annotations
@@ -8,6 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import Final
+
+_OTHERS: Final = {
+    errno.EISDIR: "it is a directory",
+    errno.ELOOP: "it is a link",
+    errno.ENXIO: "it is no regular file",
+}
+"""Why the kernel opens no regular file; links are followed, unless O_NOFOLLOW forbids it."""
 
 
 class NotRegularError(OSError):
@@ -28,8 +37,10 @@ def open_fd(path: str, flags: int) -> int:
     """Open it with O_CLOEXEC and without waiting. Raises NotRegularError."""
     try:
         fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-    except IsADirectoryError as error:
-        raise NotRegularError(path, "it is a directory") from error
+    except OSError as error:
+        if error.errno not in _OTHERS:
+            raise
+        raise NotRegularError(path, _OTHERS[error.errno]) from error
     try:
         kind = stat.S_IFMT(os.fstat(fd).st_mode)
     except OSError:

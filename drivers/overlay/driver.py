@@ -170,7 +170,7 @@ class OverlayDriver(Comparing):
         from drivers.linux import mountinfo
         from drivers.overlay.creation import take_away
 
-        directory = self._layout.find_writable(layer)
+        directory = self._layout.lying(layer)
         if directory is None:
             return
         if mountinfo.below(directory) or not self._layout.is_own(directory):
@@ -179,7 +179,7 @@ class OverlayDriver(Comparing):
 
     def new_trash_root(self, layer: LayerID) -> str:
         """Return the trash directory in the home that has *layer*."""
-        directory = self._layout.find_writable(layer)
+        directory = self._layout.lying(layer)
         home = os.path.dirname(directory) if directory else self.home
         return os.path.join(home, "tempdirs")
 

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_shortage
 from drivers.ids import LayerID
-from drivers.linux import atomicfile
+from drivers.linux import atomicfile, regularfile
 from drivers.overlay import lowers
 
 _LONGEST_FILE: Final = 1 << 20
@@ -62,6 +62,14 @@ class Layout:
     def find_writable(self, layer: LayerID) -> str | None:
         """The same, but only in the homes that are this store's own."""
         return _first(self.own_homes, layer)
+
+    def lying(self, layer: LayerID) -> str | None:
+        """Return whatever has the layer's name there; its directory, if that is there."""
+        found = self.find_writable(layer)
+        if found is not None or not lowers.is_layer_name(layer):
+            return found
+        paths = (os.path.join(home, layer) for home in self.own_homes)
+        return next((path for path in paths if os.path.lexists(path)), None)
 
     def directory(self, layer: LayerID) -> str:
         """Return the directory of *layer*, which must exist."""
@@ -245,10 +253,11 @@ def read_link(path: str) -> str | None:
 
 def read_small_file(layer: LayerID, path: str) -> str:
     """Read a small file of a layer; FileNotFoundError is the caller's."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fd = regularfile.open_fd(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except regularfile.NotRegularError as error:
+        raise LayerDirectoryError(layer, path, "is no regular file", remedy=REMEDY) from error
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise LayerDirectoryError(layer, path, "is no regular file", remedy=REMEDY)
         data = file.read(_LONGEST_FILE)
     if not data or b"\0" in data:
         raise LayerDirectoryError(layer, path, "is empty or damaged", remedy=REMEDY)

@@ -61,14 +61,14 @@ class VfsDriver(WholeTrees):
         return self.home if new.writable else self._images
 
     def remove(self, layer: LayerID, trash: Trash) -> None:
-        """Rename the layer's directory into *trash*."""
-        path = self.find(layer, (self.home, self._images))
+        """Rename the layer's directory, or what has its place, into *trash*."""
+        path = self.lying(layer, (self.home, self._images))
         if path is not None:
             trash.take(path)
 
     def new_trash_root(self, layer: LayerID) -> str:
         """Return the trash directory in the home that has *layer*."""
-        path = self.find(layer, (self.home, self._images))
+        path = self.lying(layer, (self.home, self._images))
         home = os.path.dirname(os.path.dirname(path)) if path else self.home
         return os.path.join(home, "tempdirs")
 

@@ -189,6 +189,15 @@ class DriverSuite:
         driver.remove(TOP, TrashDirectory(driver.new_trash_root(TOP)))
         assert not os.path.exists(driver.new_trash_root(TOP))
 
+    def test_a_link_in_the_place_of_a_layer_goes_with_it(self, driver: Driver) -> None:
+        driver.create(NewLayer(id=BASE))
+        place = os.path.join(driver.home, getattr(driver, "directory_name", ""), BASE)
+        os.rename(place, f"{place}.old")
+        os.symlink(f"{place}.old", place)
+        driver.remove(BASE, TrashDirectory(driver.new_trash_root(BASE)))
+        driver.create(NewLayer(id=BASE))
+        assert os.path.isdir(f"{place}.old")
+
     def test_a_base_layer_only_adds(self, driver: Driver) -> None:
         self.chain(driver)
         changes = driver.changes(BASE, None)

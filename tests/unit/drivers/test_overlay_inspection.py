@@ -70,6 +70,18 @@ def test_a_layer_on_something_else_is_damaged(
     assert lower_of(roots, CHILD).read_text() != own
 
 
+def test_a_link_in_the_place_of_a_small_file_is_damage_and_is_not_followed(
+    driver: Driver, roots: Roots, tmp_path: Path
+) -> None:
+    path = roots.graph / "overlay" / TOP / "link"
+    path.rename(tmp_path / "moved")
+    path.symlink_to(tmp_path / "moved")
+    assert [damage.path for damage in driver.inspect(TOP, COPY)] == [str(path)]
+    driver.mend(TOP, COPY)
+    assert list(driver.inspect(TOP, COPY)) == []
+    assert not path.is_symlink()
+
+
 def test_a_layer_whose_link_file_is_damaged_takes_its_short_name_with_it(
     driver: Driver, roots: Roots
 ) -> None:
