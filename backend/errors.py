@@ -57,7 +57,7 @@ class RecordFileError(StoreError):
 
     def __init__(self, path: str, reason: str, *, remedy: str = "") -> None:
         super().__init__(f"loading {path}: {reason}", remedy=remedy)
-        self.path = path
+        self.path, self.reason = path, reason
 
 
 class LockFileError(StoreError):

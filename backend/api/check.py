@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Final
 
-from backend.api import checkcontent
+from backend.api import checkcontent, orphans
 from backend.api.diffs import open_diff
 from backend.api.layers import in_use
 from backend.api.workshop import Workshop
@@ -143,7 +143,8 @@ class _Check:
             yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
 
     def _is_unreferenced(self, layer: Layer) -> bool:
-        if layer.id in self._needed:
+        known = self._snapshot
+        if layer.id in self._needed or known.images.unread or known.containers.unread:
             return False
         created = gotime.to_nanoseconds(layer.created)
         return created is None or time.time() - created / _NANOSECONDS > self._age
@@ -192,14 +193,17 @@ class _Check:
         return None
 
     def _unaccounted(self) -> Iterator[Finding]:
-        driver = self._shop.open_driver()
-        for layer in driver.list_layers():
-            if layer not in self._snapshot.layers:
-                reason = "the driver has a directory for it, and there is no record"
-                path = driver.home
-                yield Finding(
-                    "layer", layer, Fault.LAYER_UNACCOUNTED, path, reason, "storagefs repair"
-                )
+        if self._snapshot.layers.unread:
+            return  # a record may be where nobody could read it
+        shop, now = self._shop, self._snapshot
+        found = orphans.find(shop, now.layers, now.images, now.containers)
+        reason = "the driver has a directory for it, and there is no record"
+        fault, path, remedy = Fault.LAYER_UNACCOUNTED, shop.open_driver().home, "storagefs repair"
+        if found.needed:
+            reason = f"{reason}; {orphans.REASON}"
+            fault, path, remedy = Fault.RECORD, orphans.record_file(shop), orphans.REMEDY
+        for layer in found.layers:
+            yield Finding("layer", layer, fault, path, reason, remedy)
 
     def _mounts(self) -> Iterator[Finding]:
         for mount in self._snapshot.mounts.values():

@@ -20,8 +20,13 @@ R = TypeVar("R", bound=Named)
 
 
 def find(table: Table[R], reference: str, unknown: type[UnknownObjectError]) -> R:
-    """The object, or *unknown* with word of whether the reference is ambiguous."""
+    """The object, or *unknown* with word of whether the reference is ambiguous.
+
+    Where not all records could be read, the error is the reason for that.
+    """
     found = table.find(reference)
+    if found is None and table.unread is not None:
+        raise table.unread
     if found is None:
         raise unknown(reference, ambiguous=len(table.with_prefix(reference)) > 1)
     return found

@@ -15,7 +15,6 @@ from backend.api.layers import in_use
 from backend.api.workshop import Workshop, check_shifting
 from backend.errors import (
     InvalidValueError,
-    LayerUnknownError,
     NotMountedError,
     ReadOnlyStoreError,
 )
@@ -205,7 +204,4 @@ def _resolve(snapshot: Snapshot, reference: str) -> _Target:
     container = snapshot.containers.find(reference)
     if container is None:
         return _Target(lookup.layer(snapshot.layers, reference), None)
-    layer = snapshot.layers.get(container.layer)
-    if layer is None:
-        raise LayerUnknownError(container.layer)
-    return _Target(layer, container)
+    return _Target(lookup.layer(snapshot.layers, container.layer), container)

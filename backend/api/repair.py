@@ -10,6 +10,7 @@ for, since what is in them is nowhere else. Every step looks again under the loc
 from collections.abc import Callable, Iterator, Sequence, Set
 from typing import NamedTuple
 
+from backend.api import orphans
 from backend.api.containerremoval import remove_container
 from backend.api.imageremoval import drop, records_of, unneeded_layers
 from backend.api.layers import check_unused, in_use
@@ -158,8 +159,8 @@ def _forget_mount(shop: Workshop, layer: str) -> None:
 
 
 def _remove_directory(shop: Workshop, layer: str) -> None:
-    with shop.writing(Kind.LAYERS) as tx:
-        if tx.layers.get(layer) is None:
+    with shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
+        if layer in orphans.garbage(shop, tx):
             take_away(shop, tx, LayerID(layer))
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from backend.api import imageremoval
+from backend.api import imageremoval, orphans
 from backend.api.containerremoval import remove_all
 from backend.api.layers import in_use
 from backend.api.removal import take_away
@@ -67,25 +67,25 @@ def wipe(shop: Workshop) -> None:
         remove_all(shop, tx)
         images = [image for writer in tx.image_writers for image in writer.records]
         imageremoval.drop(shop, tx, images, list(tx.layers.records))
-        _collect(shop, tx)
+        _collect(shop, tx, orphans.of(shop, tx).layers)
 
 
 def collect_garbage(shop: Workshop) -> Sequence[str]:
     """Delete what has no record; return it, as IDs and paths.
 
     That is: layers that only the driver knows, directories of images and containers whose names
-    are IDs as stores make them, and unfinished files. What is mounted stays mounted.
+    are IDs as stores make them, and unfinished files. What is mounted stays mounted. Raises
+    DamagedError, and deletes nothing, where records of layers were lost that others need.
     """
     with shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
-        return _collect(shop, tx)
+        return _collect(shop, tx, orphans.garbage(shop, tx))
 
 
-def _collect(shop: Workshop, tx: WriteTx) -> Sequence[str]:
+def _collect(shop: Workshop, tx: WriteTx, layers: Sequence[LayerID]) -> Sequence[str]:
     found: list[str] = []
-    for layer in shop.open_driver().list_layers():
-        if tx.layers.get(layer) is None:
-            take_away(shop, tx, layer)
-            found.append(layer)
+    for layer in layers:
+        take_away(shop, tx, layer)
+        found.append(layer)
     trash = TrashDirectory(shop.trash_root)
     tx.afterwards.append(trash.erase)
     for path in _orphans(shop, tx):

@@ -4,6 +4,7 @@ Used by: backend.cli.command. Knows nothing of: files.
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from backend.cli.listing import Look, show
@@ -42,6 +43,7 @@ def _plain(snapshot: Snapshot, containers: Sequence[Container]) -> Iterator[str]
 
 _LOOK: Final = Look(
     kind="container",
+    table=attrgetter("containers"),
     header=("CONTAINER", "CREATED", "MOUNTS", "NAME", "IMAGE"),
     rows=_rows,
     plain=_plain,

@@ -4,6 +4,7 @@ Used by: backend.cli.command. Knows nothing of: files.
 """
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from backend.cli.listing import Look, show
@@ -53,6 +54,7 @@ def _plain(snapshot: Snapshot, images: Sequence[Image]) -> Iterator[str]:
 
 _LOOK: Final = Look(
     kind="image",
+    table=attrgetter("images"),
     header=("IMAGE", "CREATED", "LAYERS", "SIZE", "NAME"),
     rows=_rows,
     plain=_plain,

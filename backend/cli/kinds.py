@@ -52,12 +52,17 @@ def verbs(store: "Store", kind: str) -> "Layers | Images | Containers":
 def find(snapshot: Snapshot, reference: str, kinds: Sequence[str] = KINDS) -> tuple[str, Record]:
     """The first kind that knows *reference*, and the object.
 
-    Raises LayerUnknownError where several kinds were possible, as the Go tool does.
+    Raises LayerUnknownError where several kinds were possible, as the Go tool does, and
+    RecordFileError where it may be in records that could not be read.
     """
-    for kind in kinds:
-        record: Record | None = table(snapshot, kind).find(reference)
+    tables = [table(snapshot, kind) for kind in kinds]
+    for kind, objects in zip(kinds, tables, strict=True):
+        record: Record | None = objects.find(reference)
         if record is not None:
             return kind, record
+    for objects in tables:
+        if objects.unread is not None:
+            raise objects.unread
     raise _UNKNOWN[kinds[0] if len(kinds) == 1 else "layer"](reference)
 
 

@@ -5,6 +5,7 @@ Used by: backend.cli.command. Knows nothing of: files.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final
 
 from backend.cli.listing import Look, show
@@ -19,7 +20,7 @@ def run(request: Request) -> int:
     snapshot = request.snapshot()
     if request.values.on("tree") and not request.json:
         request.output.lines(_tree(snapshot))
-        return 0
+        return 1 if snapshot.layers.unread else 0
     return show(request, _LOOK, snapshot, snapshot.layers.records)
 
 
@@ -105,6 +106,7 @@ def _notes(layer: Layer, snapshot: Snapshot, users: _Users) -> Iterator[str]:
 
 _LOOK: Final = Look(
     kind="layer",
+    table=attrgetter("layers"),
     header=("LAYER", "PARENT", "CREATED", "SIZE", "USED BY"),
     rows=_rows,
     plain=_plain,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from backend.cli.request import Request
-from backend.model.snapshot import Snapshot
+from backend.model.snapshot import Snapshot, Table
 
 
 class Look(NamedTuple):
     """How objects of one kind are listed. ``empty`` is the JSON of a list without any."""
 
     kind: str
+    table: Callable[[Snapshot], Table[Any]]
     header: Sequence[str]
     rows: Callable[[Snapshot, Sequence[Any]], Iterable[Sequence[str]]]
     plain: Callable[[Snapshot, Sequence[Any]], Iterable[str]]
@@ -21,7 +22,10 @@ class Look(NamedTuple):
 
 
 def show(request: Request, look: Look, snapshot: Snapshot, records: Sequence[Any]) -> int:
-    """List *records*. JSON beats IDs only, which beat the rest."""
+    """List *records*. JSON beats IDs only, which beat the rest.
+
+    The exit code says whether all records of the kind could be read.
+    """
     output = request.output
     if request.json:
         from backend.cli.kinds import encode
@@ -33,4 +37,4 @@ def show(request: Request, look: Look, snapshot: Snapshot, records: Sequence[Any
         output.table(look.header, look.rows(snapshot, records))
     else:
         output.lines(look.plain(snapshot, records))
-    return 0
+    return 1 if look.table(snapshot).unread else 0

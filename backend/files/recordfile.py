@@ -59,6 +59,17 @@ class RecordFile(Generic[R]):
         except MalformedError as exc:
             raise RecordFileError(self.path, str(exc), remedy=_REMEDY) from None
 
+    def emptied(self) -> RecordFileError | None:
+        """Why records may be gone from a file that has none: no program leaves it without a byte.
+
+        The Go tools take it for a file without records, and so it may be written again.
+        """
+        signature = None if self._records else self.signature()
+        if signature is None or signature.size:
+            return None
+        reason = "it is empty, as after a power cut"
+        return RecordFileError(self.path, reason, remedy=_REMEDY_EMPTIED)
+
     def write(self, records: Sequence[R]) -> Signature:
         """Replace the content. Nothing changes if it fails."""
         texts = self._encode(records)
@@ -109,6 +120,7 @@ class RecordFile(Generic[R]):
 
 
 _REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
+_REMEDY_EMPTIED = "restore the file from a backup, or delete it if there was nothing in it"
 
 
 def _texts_in(data: bytes, form: Format[R]) -> Sequence[bytes]:

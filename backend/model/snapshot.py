@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from backend.model.records import Container, ContainerID, Image, ImageID, Layer, MountPoint
+from drivers.errors import StorageError
 from drivers.ids import LayerID
 
 
@@ -40,10 +41,14 @@ class Problem(NamedTuple):
 
 
 class Table(Generic[R]):
-    """Records of one kind in listing order. The first record with an ID or a name has it."""
+    """Records of one kind in listing order. The first record with an ID or a name has it.
 
-    def __init__(self, records: Iterable[R] = ()) -> None:
+    ``unread`` says why some records of the kind could not be read: what is not here may exist.
+    """
+
+    def __init__(self, records: Iterable[R] = (), unread: StorageError | None = None) -> None:
         self.records: tuple[R, ...] = tuple(records)
+        self.unread = unread
 
     def __iter__(self) -> Iterator[R]:
         return iter(self.records)

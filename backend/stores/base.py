@@ -31,6 +31,7 @@ _ID: Final = attrgetter("id")
 class Contents(Generic[R]):
     """What a store holds. ``damaged`` files could not be read in full and are never rewritten.
 
+    ``unread`` says why there may be more records than these; it is None if these are all.
     ``unsaved`` are the files whose records were put right in memory only; the next writer saves
     them.
     """
@@ -41,9 +42,10 @@ class Contents(Generic[R]):
         problems: Iterable[Problem] = (),
         damaged: Mapping[str, RecordFileError] = EMPTY,
         unsaved: Iterable[str] = (),
+        unread: RecordFileError | None = None,
     ) -> None:
         self.records, self.problems = tuple(records), tuple(problems)
-        self.damaged, self.unsaved = damaged, frozenset(unsaved)
+        self.damaged, self.unsaved, self.unread = damaged, frozenset(unsaved), unread
         self._table: Any = None
 
     @cached_property
@@ -51,10 +53,10 @@ class Contents(Generic[R]):
         """Each by its ID, in their order."""
         return dict(zip(map(_ID, self.records), self.records, strict=True))
 
-    def table(self, kind: Callable[[Sequence[R]], T]) -> T:
+    def table(self, kind: Callable[[Sequence[R], RecordFileError | None], T]) -> T:
         """The look-ups over the records, made by *kind* at their first use."""
         if self._table is None:
-            self._table = kind(self.records)
+            self._table = kind(self.records, self.unread)
         table: T = self._table
         return table
 
@@ -178,21 +180,27 @@ class RecordStore(Generic[R]):
         records: list[R] = []
         problems: list[Problem] = []
         damaged: dict[str, RecordFileError] = {}
+        unread: RecordFileError | None = None
         for file in self.files:
             try:
                 decoded = file.read(**self.derived(file))
             except RecordFileError as exc:
                 damaged[file.path] = exc
-                problems.append(Problem("store", "", file.path, str(exc), exc.remedy))
+                problems.append(Problem("store", "", file.path, exc.reason, exc.remedy))
+                unread = unread or exc
                 continue
+            if emptied := file.emptied():
+                problems.append(Problem("store", "", file.path, emptied.reason, emptied.remedy))
+                unread = unread or emptied
             records.extend(decoded.records)
             for bad in decoded.bad:
                 error = file.bad_record_error(bad)
                 damaged.setdefault(file.path, error)
+                unread = unread or error
                 problems.append(Problem(self.kind, bad.id, file.path, bad.reason, error.remedy))
         settled, unsaved = self.settle(records)
         problems.extend(self.inspect(settled))
-        return Contents(settled, problems, damaged, unsaved)
+        return Contents(settled, problems, damaged, unsaved, unread)
 
 
 class Writer(Generic[R]):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from backend.errors import RecordFileError
 from backend.files.paths import StorePaths
 from backend.files.unsettled import Unsettled
 from backend.model.reach import contradictions
@@ -158,7 +159,9 @@ def _same(some: Sequence[object], others: Sequence[object]) -> bool:
     return len(some) == len(others) and all(map(operator.is_, some, others))
 
 
-def _table(kind: Callable[[Iterable[Any]], T], group: Sequence[Contents[Any]]) -> T:
+def _table(
+    kind: Callable[[Iterable[Any], RecordFileError | None], T], group: Sequence[Contents[Any]]
+) -> T:
     """Records of all stores; the first store that has an ID wins."""
     if len(group) == 1:
         return group[0].table(kind)
@@ -166,4 +169,4 @@ def _table(kind: Callable[[Iterable[Any]], T], group: Sequence[Contents[Any]]) -
     for contents in group:
         for record in contents.records:
             found.setdefault(record.id, record)
-    return kind(found.values())
+    return kind(found.values(), next((one.unread for one in group if one.unread), None))
