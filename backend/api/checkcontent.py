@@ -94,7 +94,8 @@ def _expected(shop: Workshop, layer: Layer) -> Expected:
     if tar_split is None:
         raise DamagedError(f"layer {layer.id[:12]}", shop.tar_split(layer), "is missing")
     with tar_split:
-        return of_layer(tar_split)
+        whole_tree = shop.open_driver().whiteouts is Whiteouts.REMOVE
+        return of_layer(tar_split, dot_is_entry=whole_tree)
 
 
 def _finding(layer: Layer, fault: Fault, path: str, reason: str) -> Finding:

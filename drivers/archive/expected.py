@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, NamedTuple
 from drivers.archive import compression, scanner, tarsplit, whiteout
 from drivers.archive.compression import Compression
 from drivers.archive.entry import DIRECTORY, HARD_LINK, REGULAR, Entry
+from drivers.archive.unpacknames import is_dot
 
 _READ: Final = 1 << 20
 _ZEROS: Final = bytes(_READ)
@@ -53,10 +54,16 @@ class Expected:
         return item
 
 
-def of_layer(tar_split: BinaryIO) -> Expected:
-    """What one layer adds and removes. Raises ArchiveError."""
+def of_layer(tar_split: BinaryIO, *, dot_is_entry: bool) -> Expected:
+    """What one layer adds and removes. Raises ArchiveError.
+
+    *dot_is_entry* is whether an entry ``.`` was heeded when the layer was unpacked, as in
+    drivers.archive.unpackmarkers.
+    """
     expected = Expected()
     for entry, checksum in _entries(tar_split):
+        if not dot_is_entry and is_dot(entry.name):
+            continue
         path = relative(entry.name)
         directory, name = posixpath.split(path)
         if name == whiteout.OPAQUE:

@@ -1,7 +1,9 @@
 """What a check says of stores that tools made, of damage seeded one by one, and what repairs do."""
 
+import io
 import os
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from drivers.protocol import DedupMethod
 from tests.support import debian, mounttable, smallstore
 from tests.support.gotools import GoTools, Roots
 from tests.support.ociimage import Entry, write_layout
+from tests.support.tars import archive
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -96,6 +99,23 @@ def test_a_store_of_the_go_tools_is_sound(driver: str, roots: Roots, tmp_path: P
     go.shutdown()
     with open_store(smallstore.options(roots, driver)) as store:
         assert store.check(Depth.FILES).findings == ()
+
+
+@pytest.mark.gotools
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_an_archive_says_of_its_root_is_no_damage_where_nobody_heeds_it(
+    driver: str, roots: Roots
+) -> None:
+    root = {"mode": 0o700, "uid": 5, "gid": 6, "mtime": 1}
+    data = archive(tarfile.PAX_FORMAT, ("./", None, root), ("./file", b"x", {}))
+    GoTools(roots, driver).storage("import-layer", stdin=data)
+    with open_store(smallstore.options(roots, driver)) as store:
+        store.layers.put(io.BytesIO(data))
+        assert faults(store.check(Depth.FILES)) == set()
+        for layer in store.snapshot().layers:
+            directory = content(store, layer)
+            directory.chmod(0o711)
+        assert bool(faults(store.check(Depth.FILES))) == (driver == "vfs")
 
 
 def _flip(store: Store) -> None:
