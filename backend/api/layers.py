@@ -295,6 +295,8 @@ def check_unmounted(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
 
 
 def in_use(shop: Workshop, layer: LayerID, path: str) -> bool:
-    """Whether a recorded mount is real. Where mounts are plain directories it always is."""
+    """Whether a recorded mount is real. A plain directory is, as long as it is there."""
     driver = shop.open_driver()
-    return driver.is_mounted(path) or driver.diff_directory(layer) == path
+    if driver.is_mounted(path):
+        return True
+    return driver.exists(layer) and driver.diff_directory(layer) == path
