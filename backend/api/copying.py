@@ -166,8 +166,9 @@ def _target(shop: Workshop, mounts: Mounts, said: str) -> Iterator[_Place]:
         if layer is None:
             root = _host()
         else:
-            root = os.open(mounts.mount(layer.id), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            mounted = mounts.mount(layer.id)
             stack.callback(mounts.unmount, layer.id)
+            root = os.open(mounted, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         stack.callback(os.close, root)
         yield _Place(root, path, layer)
 
