@@ -105,7 +105,7 @@ class _Export:
         manifest = self._manifest(image, what)
         config = self._item(image, manifest.config.digest, what)
         diff_ids = _read(what, manifest.config.digest, imageformat.parse_config, config).diff_ids
-        chain = self._chain(image)
+        chain = self._chain(image, len(diff_ids))
         if [layer.diff_digest for layer in chain] != list(diff_ids):
             raise DamagedError(what, manifest.config.digest, "its layers are not those it lists")
         plain = tuple(
@@ -132,11 +132,11 @@ class _Export:
             raise DamagedError(what, key, "its digest is not the recorded one")
         return data
 
-    def _chain(self, image: Image) -> Sequence[Layer]:
-        """The layers, lowest first."""
+    def _chain(self, image: Image, most: int) -> Sequence[Layer]:
+        """The layers, lowest first; a few too many if there are more than *most*."""
         found: list[Layer] = []
         wanted: str | None = image.layer
-        while wanted is not None:
+        while wanted is not None and len(found) <= most:
             layer = self._layers.find(wanted)
             found.append(layer)
             wanted = layer.parent

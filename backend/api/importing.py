@@ -1,6 +1,6 @@
 """Images out of archives: what ``podman save``, ``docker save`` and ``skopeo copy`` write.
 
-Used by: backend.store (as Store.import_archive). Knows nothing of: how files of an archive are
+Used by: backend.store (as Store.import_images). Knows nothing of: how files of an archive are
 found (backend.api.archivefiles), how layers are unpacked.
 
 IDs are those that the Go tools would give: an image has the digest of its configuration, a layer
