@@ -59,13 +59,19 @@ class DirectoryPlace:
 
 @contextmanager
 def tar_file(path: str) -> Iterator[TarPlace]:
-    """A tar at *path*, which replaces a file there when it is complete; "-" is standard output."""
+    """A tar at *path*, which replaces a file there when it is complete; "-" is standard output.
+
+    Raises InvalidValueError if something else is there, such as a device.
+    """
     if path == "-":
         with open(1, "wb", closefd=False) as out:
             place = TarPlace(out)
             yield place
             place.end()
         return
+    if os.path.exists(path) and not os.path.isfile(path):
+        remedy = "give a file, or - for standard output"
+        raise InvalidValueError("target", path, "it is there, and no file", remedy=remedy)
     directory, name = os.path.split(os.path.abspath(path))
     with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}.", delete=False) as file:
         try:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import stat
 import sys
 import tarfile
 from pathlib import Path
@@ -73,6 +75,26 @@ def test_a_terminal_gets_no_archive(
     assert done.code == 1
     assert b"nothing for a terminal" in done.err
     assert done.out == b""
+
+
+@pytest.mark.parametrize("target", ["device", "pipe", "directory"])
+def test_only_a_file_gives_way_to_an_archive(
+    storagefs: Storagefs, layout: str, tmp_path: Path, target: str
+) -> None:
+    storagefs("import", "-n", "localhost/a:1", layout)
+    path = tmp_path / target
+    if target == "directory":
+        path.mkdir()
+    else:
+        os.mknod(path, stat.S_IFCHR if target == "device" else stat.S_IFIFO, os.makedev(1, 3))
+    before = path.stat()
+
+    done = storagefs("export", "localhost/a:1", str(path))
+
+    assert done.code == 1
+    assert b"no file" in done.err
+    assert path.stat().st_ino == before.st_ino
+    assert sorted(os.listdir(tmp_path)) == sorted(["graph", "layout", "run", target])
 
 
 def _terminal(program: str, *, colour: bool) -> object:
