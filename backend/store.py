@@ -20,6 +20,7 @@ from backend.model.snapshot import Snapshot
 from backend.stores.additional import directories
 from backend.stores.whole import Snapshots, open_stores
 from drivers.errors import DriverNotSupportedError, StorageError, WrongDriverError
+from drivers.linux.presence import is_there
 
 if TYPE_CHECKING:  # see above; none of these imports this module
     from backend.api.containers import Containers
@@ -338,8 +339,8 @@ def _driver_name(options: StoreOptions) -> str:
 
 def _drivers_with_data(root: str) -> list[str]:
     """Drivers with records; where there are none at all, those with a home."""
-    recorded = [name for name in _DRIVERS if os.path.exists(f"{root}/{name}-layers/layers.json")]
-    return recorded or [name for name in _DRIVERS if os.path.isdir(f"{root}/{name}")]
+    recorded = [name for name in _DRIVERS if is_there(f"{root}/{name}-layers/layers.json")]
+    return recorded or [name for name in _DRIVERS if is_there(f"{root}/{name}")]
 
 
 _WHERE: Final = "give the graph root with --graph, or set it in storage.conf"

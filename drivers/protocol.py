@@ -37,7 +37,8 @@ class Change(NamedTuple):
 class DriverOptions(NamedTuple):
     """Where a driver works, and how.
 
-    ``name`` is "" where the graph root decides. ``options`` are ``NAME.KEY=VALUE`` texts.
+    ``name`` is "" where the first of ``priority`` is taken that works there; without one, the
+    first of all. ``options`` are ``NAME.KEY=VALUE`` texts.
     ``image_store`` is another graph root for read-only layers. With ``read_only`` a driver
     creates, mounts and probes nothing in the store. ``sync`` makes its small files durable.
     Without ``shifting`` it must not show layers under other IDs, even if it could.

@@ -1,18 +1,17 @@
-"""Names of drivers to drivers: which one a graph root belongs to, and its options.
+"""Names of drivers to drivers, with the options meant for each.
 
-Used by: backend.store and backend.config. Knows nothing of: how any driver works.
+Used by: backend.store. Knows nothing of: how any driver works, which one a store has data of.
 Rule: a driver's module is imported when it is chosen, and opening one costs no system call that
 listing does not need.
 """
 
-import os
 from collections.abc import Sequence
 from typing import Final
 
-from drivers.errors import DriverNotSupportedError, DriverOptionError, WrongDriverError
+from drivers.errors import DriverNotSupportedError, DriverOptionError
 from drivers.protocol import Driver, DriverOptions
 
-__all__ = ["DriverOptions", "canonical_name", "existing_drivers", "open_driver", "settings_for"]
+__all__ = ["DriverOptions", "canonical_name", "open_driver", "settings_for"]
 
 _KNOWN: Final = ("overlay", "btrfs", "zfs", "vfs")
 _ALIASES: Final = {"overlay2": "overlay"}
@@ -21,31 +20,15 @@ Settings = tuple[tuple[str, str], ...]
 
 
 def open_driver(options: DriverOptions) -> Driver:
-    """Return the driver for a graph root by the Go tools' rules (store-format 6.1).
-
-    A configured name decides. Otherwise what is there decides, in order of priority; a leftover
-    vfs directory only does so when the priority is configured. Otherwise the first that works.
-    """
+    """Return the driver that is named, else the first of the priority that works there."""
     if options.name:
         return _make(canonical_name(options.name), options)
-    present = existing_drivers(options.graph_root)
-    candidates = [name for name in options.priority or _KNOWN if options.priority or name != "vfs"]
-    for name in map(canonical_name, candidates):
-        if name in present:
-            if len(present) > 1:
-                raise _several(options.graph_root, present)
-            return _make(name, options)
     return _first_that_works(options)
 
 
 def canonical_name(name: str) -> str:
     """Return the one name of a driver that has several."""
     return _ALIASES.get(name, name)
-
-
-def existing_drivers(graph_root: str) -> tuple[str, ...]:
-    """Return the names of the drivers that have a home below *graph_root*."""
-    return tuple(name for name in _KNOWN if os.path.lexists(os.path.join(graph_root, name)))
 
 
 def settings_for(driver: str, texts: Sequence[str]) -> Settings:
@@ -101,11 +84,4 @@ def _first_that_works(options: DriverOptions) -> Driver:
             return driver
     raise DriverNotSupportedError(
         "any", "; ".join(reasons), remedy="name a driver that works on this file system"
-    )
-
-
-def _several(graph_root: str, present: Sequence[str]) -> WrongDriverError:
-    return WrongDriverError(
-        f"{graph_root} has data of several drivers: {', '.join(present)}",
-        remedy="say which one with --storage-driver, or remove the directory of the other",
     )

@@ -286,6 +286,15 @@ def test_two_drivers_without_a_choice_are_refused(graph: Path, options: StoreOpt
         assert store.paths.driver == "vfs"
 
 
+def test_records_that_cannot_be_looked_for_do_not_make_it_a_store_of_another_driver(
+    graph: Path, options: StoreOptions
+) -> None:
+    layers_json(graph)
+    (graph / "overlay-layers").symlink_to("overlay-layers")
+    with pytest.raises(OSError, match="overlay-layers"):
+        open_store(options)
+
+
 def test_ten_thousand_layers_open_in_well_under_a_second(tmp_path: Path) -> None:
     import time
 
