@@ -20,6 +20,7 @@ from drivers.errors import (
 from drivers.idmap.maps import IDMap, MapPair
 from drivers.idmap.owners import owner_of_root
 from drivers.ids import LayerID, is_path_component
+from drivers.linux.presence import is_there
 from drivers.protocol import (
     ApplyPlace,
     ContentReader,
@@ -75,7 +76,7 @@ class WholeTrees(Comparing):
         path = self._new_path(new, source)
         os.makedirs(self.home_for(new), 0o700, exist_ok=True)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-        if os.path.lexists(path):
+        if is_there(path):
             raise LayerExistsError(new.id, path)
         try:
             self.make_tree(path, source, new)
@@ -103,7 +104,7 @@ class WholeTrees(Comparing):
 
         def finish(content: str) -> None:
             os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-            if os.path.lexists(path):
+            if is_there(path):
                 raise LayerExistsError(new.id, path)
             os.rename(content, path)
             try:
@@ -256,7 +257,7 @@ class WholeTrees(Comparing):
         if found is not None or not is_path_component(layer):
             return found
         paths = (os.path.join(home, self.directory_name, layer) for home in homes)
-        return next((path for path in paths if os.path.lexists(path)), None)
+        return next((path for path in paths if is_there(path)), None)
 
 
 def give_to_root(path: str, new: NewLayer) -> None:

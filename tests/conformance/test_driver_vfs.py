@@ -1,5 +1,6 @@
 """The vfs driver against the suite, and what is its own."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -56,3 +57,22 @@ class TestVfs(DriverSuite):
         driver.mount(MountRequest(layer=BASE, options=("ro",)))
         with pytest.raises(DriverOptionError, match="nodev"):
             driver.mount(MountRequest(layer=BASE, options=("nodev",)))
+
+    def test_a_layer_that_cannot_be_looked_at_is_not_made_anew(
+        self, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        driver.create(NewLayer(id=BASE, writable=True))
+        edit_layer(driver, BASE, fill)
+        home = driver.diff_directory(BASE)
+        look = os.lstat
+
+        def failing(path: str, **options: int) -> os.stat_result:
+            if path == home:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return look(path, **options)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "lstat", failing)
+            with pytest.raises(OSError, match="Input/output"):
+                driver.create(NewLayer(id=BASE))
+        assert Path(home, "file").read_text() == "file"
