@@ -76,7 +76,7 @@ class LayerDirectoryError(DriverError):
 
     def __init__(self, layer: str, path: str, reason: str, *, remedy: str = "") -> None:
         super().__init__(f"layer {layer}: {path}: {reason}", remedy=remedy)
-        self.layer, self.path = layer, path
+        self.layer, self.path, self.reason = layer, path, reason
 
 
 class LayerExistsError(DriverError):

@@ -14,10 +14,8 @@ from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
-from drivers.overlay.layout import REMEDY, Layout, is_directory, read_link, read_small_file
+from drivers.overlay.layout import MEND, REMEDY, Layout, is_directory, read_link, read_small_file
 from drivers.protocol import Damage
-
-_MEND = "storagefs repair writes it again"
 
 
 def inspect(layout: Layout, layer: LayerID, parent: LayerID | None) -> Iterator[Damage]:
@@ -59,10 +57,10 @@ def mend(layout: Layout, layer: LayerID, parent: LayerID | None) -> None:
 def _names(layer: LayerID, directory: str, short: str) -> Iterator[Damage]:
     if _text(layer, directory, "link") != short:
         path = os.path.join(directory, "link")
-        yield Damage(path, f"does not say {short}", _MEND, mendable=True)
+        yield Damage(path, f"does not say {short}", MEND, mendable=True)
     link = _link_path(directory, short)
     if read_link(link) != lowers.target_of(layer):
-        yield Damage(link, f"does not lead to layer {layer[:12]}", _MEND, mendable=True)
+        yield Damage(link, f"does not lead to layer {layer[:12]}", MEND, mendable=True)
 
 
 def _lower(
@@ -80,9 +78,9 @@ def _lower(
         if found:
             yield Damage(path, "names layers, and the record no parent", REMEDY, mendable=False)
     elif found is None:
-        yield Damage(path, "is missing or cannot be read", _MEND, mendable=True)
+        yield Damage(path, "is missing or cannot be read", MEND, mendable=True)
     elif found != wanted:
-        yield Damage(path, "does not name the layers below", _MEND, mendable=True)
+        yield Damage(path, "does not name the layers below", MEND, mendable=True)
 
 
 def _wanted_lower(layout: Layout, parent: LayerID | None) -> str | None:

@@ -26,6 +26,7 @@ from drivers.overlay import lowers
 
 _LONGEST_FILE: Final = 1 << 20
 REMEDY: Final = "remove the layer and pull or build its image again"
+MEND: Final = "storagefs repair --apply writes it again"
 
 
 class Lower(NamedTuple):
@@ -93,7 +94,7 @@ class Layout:
             home = os.path.dirname(directory)
             found = [name for name, target in links_in(home) if target == lowers.target_of(layer)]
             if len(found) != 1:
-                raise LayerDirectoryError(layer, path, str(damage), remedy=REMEDY) from damage
+                raise LayerDirectoryError(layer, path, _why(damage), remedy=REMEDY) from damage
             if self._repairs and home == self.home:
                 atomicfile.replace(path, found[0].encode(), mode=0o644)
             return found[0]
@@ -122,7 +123,7 @@ class Layout:
             if not ids and isinstance(damage, FileNotFoundError):
                 return ()
             if not ids:
-                raise LayerDirectoryError(layer, path, str(damage), remedy=REMEDY) from damage
+                raise LayerDirectoryError(layer, path, _why(damage), remedy=MEND) from damage
             return tuple(self.short_name(lower) for lower in ids)
 
     def _lower_ids(self, layer: LayerID) -> tuple[LayerID, ...]:
@@ -160,7 +161,7 @@ class Layout:
                 try:
                     lower = lowers.parse_target(target)
                 except UnsafeNameError as damage:
-                    raise LayerDirectoryError(layer, path, str(damage), remedy=REMEDY) from damage
+                    raise LayerDirectoryError(layer, path, _why(damage), remedy=MEND) from damage
                 if os.path.exists(path):
                     return Lower(lower, path)
         return None
@@ -211,12 +212,15 @@ def older_contents(directory: str) -> list[str]:
 
 
 def own_part(directory: str, layer: LayerID, name: str) -> str:
-    """Return a part of a layer's directory; one that is a link could lead anywhere."""
+    """Return a directory in that of a layer; one that is a link could lead anywhere."""
     path = os.path.join(directory, name)
+    if is_directory(path):
+        return path
     if os.path.islink(path):
         remedy = "put the directory itself in the place of the link"
         raise LayerDirectoryError(layer, path, "is a link", remedy=remedy)
-    return path
+    remedy = "make an empty directory there" if name == "work" else REMEDY
+    raise LayerDirectoryError(layer, path, "is missing or no directory", remedy=remedy)
 
 
 def links_in(home: str) -> list[tuple[str, str]]:
@@ -224,6 +228,13 @@ def links_in(home: str) -> list[tuple[str, str]]:
     directory = os.path.join(home, "l")
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return [(name, read_link(os.path.join(directory, name)) or "") for name in names]
+
+
+def _why(damage: Exception) -> str:
+    """The reason alone where the error names the layer and the file as well."""
+    if isinstance(damage, OSError):
+        return damage.strerror or str(damage)
+    return damage.reason if isinstance(damage, LayerDirectoryError) else str(damage)
 
 
 def _first(homes: Sequence[str], layer: LayerID) -> str | None:
