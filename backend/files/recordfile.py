@@ -16,6 +16,9 @@ from drivers.linux import atomicfile, regularfile
 
 R = TypeVar("R")
 
+_REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
+_REMEDY_EMPTIED = "restore the file from a backup, or delete it if there was nothing in it"
+
 
 class Signature(NamedTuple):
     """Changes whenever the file is replaced; a file that is not there has none."""
@@ -26,10 +29,15 @@ class Signature(NamedTuple):
 
 
 class RecordFile(Generic[R]):
-    """``durable`` files are on stable storage before a write returns."""
+    """``durable`` files are on stable storage before a write returns.
 
-    def __init__(self, path: str, form: Format[R], *, durable: bool = True) -> None:
-        self.path, self.format, self.durable = path, form, durable
+    ``remedy`` is what to do about one that cannot be read.
+    """
+
+    def __init__(
+        self, path: str, form: Format[R], *, durable: bool = True, remedy: str = _REMEDY
+    ) -> None:
+        self.path, self.format, self.durable, self.remedy = path, form, durable, remedy
         # Records of the file and their texts, so that a rewrite encodes, and a second look decodes,
         # only what changed; the texts of a file that was read for the first time are still in it.
         self._records: tuple[R, ...] = ()
@@ -53,11 +61,11 @@ class RecordFile(Generic[R]):
         except FileNotFoundError:
             return Decoded()
         except regularfile.NotRegularError as exc:
-            raise RecordFileError(self.path, exc.what, remedy=_REMEDY) from None
+            raise RecordFileError(self.path, exc.what, remedy=self.remedy) from None
         try:
             return self._decode(data, **derived)
         except MalformedError as exc:
-            raise RecordFileError(self.path, str(exc), remedy=_REMEDY) from None
+            raise RecordFileError(self.path, str(exc), remedy=self.remedy) from None
 
     def emptied(self) -> RecordFileError | None:
         """Why records may be gone from a file that has none: no program leaves it without a byte.
@@ -116,11 +124,7 @@ class RecordFile(Generic[R]):
     def bad_record_error(self, bad: BadRecord) -> RecordFileError:
         """The reason not to rewrite a file that holds *bad*."""
         who = f"record {bad.place}" + (f" ({bad.id[:12]})" if bad.id else "")
-        return RecordFileError(self.path, f"{who}: {bad.reason}", remedy=_REMEDY)
-
-
-_REMEDY = "restore the file from a backup, or mend it by hand while nothing uses the store"
-_REMEDY_EMPTIED = "restore the file from a backup, or delete it if there was nothing in it"
+        return RecordFileError(self.path, f"{who}: {bad.reason}", remedy=self.remedy)
 
 
 def _texts_in(data: bytes, form: Format[R]) -> Sequence[bytes]:

@@ -19,6 +19,7 @@ from backend.stores.base import RecordStore, Writer
 
 RECORDS = "mountpoints.json"
 LOCK = "mountpoints.lock"
+_REMEDY = "delete the file once nothing of the store is mounted; it only counts mounts"
 
 
 class MountPointWriter(Writer[MountPoint]):
@@ -58,7 +59,8 @@ class MountPointStore(RecordStore[MountPoint]):
 def primary(paths: StorePaths, *, writable: bool, lock_seconds: float | None) -> MountPointStore:
     """The mount points of the store."""
     directory = paths.run_layers
-    files = [RecordFile(f"{directory}/{RECORDS}", recordfiles.MOUNT_POINTS, durable=False)]
+    path = f"{directory}/{RECORDS}"
+    files = [RecordFile(path, recordfiles.MOUNT_POINTS, durable=False, remedy=_REMEDY)]
     return MountPointStore(
         f"{directory}/{LOCK}", files, writable=writable, lock_seconds=lock_seconds
     )

@@ -160,3 +160,16 @@ def test_what_may_be_in_records_that_cannot_be_read_is_not_called_unknown(
     asked = storagefs(*words.format(layer).split())
     assert (asked.code, asked.out) == (1, b"")
     assert b"layers.json" in asked.err
+
+
+def test_counts_of_mounts_that_cannot_be_read_can_be_thrown_away(
+    roots: Roots, storagefs: Storagefs
+) -> None:
+    counts = roots.run / "overlay-layers/mountpoints.json"
+    counts.parent.mkdir(parents=True, exist_ok=True)
+    counts.write_bytes(bytes(30))
+    refused = storagefs("mount", "web")
+    assert b"delete the file once nothing of the store is mounted" in refused.err
+    counts.unlink()
+    assert storagefs("mount", "web").code == 0
+    assert storagefs("unmount", "web").code == 0
