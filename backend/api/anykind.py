@@ -6,7 +6,7 @@ Source: containers/storage store.go (Delete, Exists). Crash table: backend/LOCKI
 
 from backend.api.containerremoval import remove_container
 from backend.api.imageremoval import drop, records_of
-from backend.api.removal import remove_layer
+from backend.api.removal import forget_mapped, remove_layer
 from backend.api.workshop import Workshop
 from backend.errors import LayerUnknownError, ReadOnlyStoreError
 from backend.stores.transaction import Kind, WriteTx
@@ -36,8 +36,7 @@ def delete(shop: Workshop, reference: str) -> None:
         layer = tx.layers.table.find(reference)
         if layer is None:
             raise _not_found(shop, tx, reference)
-        tx.images.forget_mapped(layer.id)
-        tx.images.save()
+        forget_mapped(tx, layer.id)
         remove_layer(shop, tx, layer)
 
 

@@ -102,16 +102,14 @@ class Layers(Objects[Layer]):
 
         A copy of an image's top layer for other IDs may go: the image forgets it first.
         """
-        from backend.api.removal import remove_layer
+        from backend.api.removal import forget_mapped, remove_layer
 
         with self._shop.writing(Kind.LAYERS, Kind.IMAGES, Kind.CONTAINERS) as tx:
             layer = self._editable(tx.layers, reference)
             check_unused(tx, layer)
             if not force:
                 check_unmounted(self._shop, tx, layer)
-            for images in tx.image_writers:
-                images.forget_mapped(layer.id)
-                images.save()
+            forget_mapped(tx, layer.id)
             remove_layer(self._shop, tx, layer)
 
     def set_flags(self, reference: str, flags: Mapping[str, Any]) -> Layer:

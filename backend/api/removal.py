@@ -21,6 +21,13 @@ def remove_layer(shop: Workshop, tx: WriteTx, layer: Layer) -> None:
     remove_layers(shop, tx, (layer,))
 
 
+def forget_mapped(tx: WriteTx, layer: LayerID) -> None:
+    """Take *layer* out of the mapped copies of every image: it is about to go."""
+    for images in tx.image_writers:
+        images.forget_mapped(layer)
+        images.save()
+
+
 def remove_layers(shop: Workshop, tx: WriteTx, layers: Sequence[Layer]) -> None:
     """Delete *layers*; their records go at once, before anything on disk is touched."""
     if not layers:

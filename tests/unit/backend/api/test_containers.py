@@ -240,6 +240,20 @@ def test_a_mapped_copy_that_is_deleted_is_taken_out_of_its_image(tmp_path: Path)
         assert store.snapshot().images.by_name["img"].mapped_layers == ()
 
 
+def test_an_image_in_the_graph_root_of_a_split_store_forgets_its_mapped_copy_too(
+    options: StoreOptions,
+) -> None:
+    whole = options._replace(id_shifting=False)
+    with open_store(whole) as store:
+        make_image(store)
+        store.containers.create(names=["c"], image="img", uid_map=MAP, gid_map=MAP)
+        store.containers.delete("c")
+        [copy] = store.snapshot().images.by_name["img"].mapped_layers
+    with open_store(whole._replace(image_store=options.graph_root + "-images")) as store:
+        store.delete(copy)
+        assert store.snapshot().images.by_name["img"].mapped_layers == ()
+
+
 def test_with_an_image_store_mapped_copies_are_there_too(options: StoreOptions) -> None:
     split = options._replace(image_store=options.graph_root + "-images", id_shifting=False)
     with open_store(split) as store:
