@@ -6,14 +6,12 @@ Source: containers/storage store.go (canUseShifting, putLayer), utils.go (hasOve
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from backend.api.workshop import Workshop
 from backend.errors import InvalidValueError
 from backend.model.records import Container, Layer
-from drivers.idmap.maps import IDMap
-
-_LAST_ID: Final = (1 << 32) - 1
+from drivers.idmap.maps import IDMap, is_range
 
 
 class Maps(NamedTuple):
@@ -54,9 +52,7 @@ def check_maps(maps: Maps) -> None:
     """Raise InvalidValueError for a range that is none, and for ranges of one map that overlap."""
     for entries in maps:
         for entry in entries:
-            first = min(entry.container_id, entry.host_id)
-            last = max(entry.container_id, entry.host_id) + entry.size - 1
-            if entry.size < 1 or first < 0 or last > _LAST_ID:
+            if not is_range(entry):
                 raise _bad(entry, "it is no range of IDs", "give an ID inside, one outside, a size")
         for one, other in _overlapping(entries):
             reason = f"it overlaps with {_shown(one)}, inside or outside"

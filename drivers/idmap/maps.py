@@ -3,7 +3,11 @@
 Used by: records, drivers. Knows nothing of: subordinate ID files, the kernel.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
+
+_LAST_ID: Final = (1 << 32) - 1
+_MOST_DIGITS: Final = 20  # int() itself refuses thousands, with another error
 
 
 class IDMap(NamedTuple):
@@ -19,6 +23,27 @@ MapPair = tuple[tuple[IDMap, ...], tuple[IDMap, ...]]
 
 NO_MAPS: Final[MapPair] = ((), ())
 """IDs are the same inside and outside."""
+
+
+def is_range(entry: IDMap) -> bool:
+    """Whether such IDs exist, inside and outside: 32 bits, and at least one of them."""
+    first = min(entry.container_id, entry.host_id)
+    last = max(entry.container_id, entry.host_id) + entry.size - 1
+    return entry.size >= 1 and first >= 0 and last <= _LAST_ID
+
+
+def parse_range(words: Sequence[str]) -> IDMap | None:
+    """Return the range that three decimal numbers say, or None if they say none."""
+    numbers = [int(word) for word in words if is_number(word)]
+    if len(words) != 3 or len(numbers) != 3:
+        return None
+    entry = IDMap(*numbers)
+    return entry if is_range(entry) else None
+
+
+def is_number(word: str) -> bool:
+    """Whether *word* is decimal digits alone, of which int() makes a number."""
+    return word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS
 
 
 def to_host(identifier: int, ranges: tuple[IDMap, ...]) -> int | None:

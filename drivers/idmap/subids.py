@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from drivers.errors import IDMapError
-from drivers.idmap.maps import IDMap
+from drivers.idmap.maps import IDMap, is_number, parse_range
 from drivers.idmap.subordinate import ranges_of
 
-_LAST_ID: Final = (1 << 32) - 1
 _NO_USER: Final = -1
 
 
@@ -37,13 +36,10 @@ def sub_ids(
 
 def _parsed(text: str, what: str) -> list[IDMap]:
     words = text.split(":")
-    if len(words) % 3 or not all(word.isascii() and word.isdigit() for word in words):
+    entries = (parse_range(words[at : at + 3]) for at in range(0, len(words), 3))
+    found = [entry for entry in entries if entry is not None]
+    if len(found) * 3 != len(words):
         raise _unreadable(what, text)
-    numbers = [int(word) for word in words]
-    found = [IDMap(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
-    for entry in found:
-        if entry.size < 1 or max(entry.container_id, entry.host_id) + entry.size - 1 > _LAST_ID:
-            raise _unreadable(what, text)
     return found
 
 
@@ -72,4 +68,4 @@ def _number_of(owner: str) -> int:
     try:
         return pwd.getpwnam(owner).pw_uid
     except (KeyError, ValueError):
-        return int(owner) if owner.isascii() and owner.isdigit() else _NO_USER
+        return int(owner) if is_number(owner) else _NO_USER

@@ -3,7 +3,7 @@
 Used by: drivers.linux.userns, drivers.idmap.subids. Knows nothing of: files, the kernel.
 """
 
-from drivers.idmap.maps import IDMap
+from drivers.idmap.maps import IDMap, is_number
 
 
 def ranges_of(text: str, uid: int, name: str) -> tuple[IDMap, ...]:
@@ -17,7 +17,7 @@ def ranges_of(text: str, uid: int, name: str) -> tuple[IDMap, ...]:
         words = line.strip().split(":")
         if len(words) == 3 and (name == "ALL" or words[0] in {name, str(uid)}):
             first, count = words[1:]
-            if first.isascii() and first.isdigit() and count.isascii() and count.isdigit():
+            if is_number(first) and is_number(count):
                 found.append((int(first), int(count)))
     ranges, next_id = [], 1
     for start, size in sorted(found):

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from backend.errors import InvalidValueError
-from drivers.idmap.maps import IDMap
-
-_LAST_ID = (1 << 32) - 1
+from drivers.idmap.maps import IDMap, parse_range
 
 
 def as_text(uid_map: Sequence[IDMap], gid_map: Sequence[IDMap]) -> bytes:
@@ -24,10 +22,8 @@ def from_text(text: bytes) -> tuple[tuple[IDMap, ...], tuple[IDMap, ...]]:
         words = line.split()
         if not words:
             continue
-        if len(words) != 4 or words[0] not in ranges or not all(map(_is_number, words[1:])):
-            raise _unreadable(line)
-        entry = IDMap(*map(int, words[1:]))
-        if entry.size < 1 or max(entry.container_id, entry.host_id) + entry.size - 1 > _LAST_ID:
+        entry = parse_range(words[1:])
+        if entry is None or words[0] not in ranges:
             raise _unreadable(line)
         ranges[words[0]].append(entry)
     return tuple(ranges["uid"]), tuple(ranges["gid"])
@@ -36,10 +32,6 @@ def from_text(text: bytes) -> tuple[tuple[IDMap, ...], tuple[IDMap, ...]]:
 def _lines(kind: str, ranges: Sequence[IDMap]) -> Iterator[str]:
     for entry in ranges:
         yield f"{kind} {entry.container_id} {entry.host_id} {entry.size}\n"
-
-
-def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
 
 
 def _unreadable(line: str) -> InvalidValueError:

@@ -29,6 +29,7 @@ def test_a_map_is_three_numbers_or_more_sets_of_three() -> None:
         "0:1:2:3",
         "\u0660:1:2",
         "0: 1:2",
+        "0:0:" + "9" * 5000,
     ],
 )
 def test_what_is_no_map_is_refused_with_an_example(text: str) -> None:
@@ -49,6 +50,14 @@ def test_subordinate_ids_are_mapped_from_zero_on(tmp_path: Path) -> None:
         IDMap(1, 100, 5),
         IDMap(6, 500, 10),
     )
+
+
+def test_numbers_too_long_to_be_one_are_passed_over(tmp_path: Path) -> None:
+    for name in ("subuid", "subgid"):
+        (tmp_path / name).write_text(f"0:{'9' * 5000}:1\n0:100:5\n")
+    assert sub_ids("0", directory=str(tmp_path)) == ((IDMap(0, 100, 5),),) * 2
+    with pytest.raises(IDMapError, match="has no range"):
+        sub_ids("9" * 5000, directory=str(tmp_path))
 
 
 def test_the_line_of_a_user_may_have_the_number_instead_of_the_name(tmp_path: Path) -> None:
