@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from backend.api import lookup
-from backend.api.idmaps import Maps, maps_of
+from backend.api.idmaps import maps_below, maps_of
 from backend.api.workshop import Workshop
 from backend.errors import DamagedError, InvalidValueError, LayerUnknownError
 from backend.model.records import Layer
@@ -54,7 +54,7 @@ def open_diff(
     """See Layers.diff."""
     layers = shop.fresh().layers
     layer = lookup.layer(layers, reference)
-    below = base_of(layers, layer, base)
+    below = lookup.base_of(layers, layer, base)
     kind = _recorded(layer) if compression is None else compression
     with ExitStack() as opened:
         plain = _plain(shop, layers, layer, below, opened)
@@ -96,17 +96,6 @@ def open_archive(shop: Workshop, reference: str) -> Archive | None:
         content = opened.enter_context(closing(shop.open_driver().open_content(layer.id)))
         tar = opened.enter_context(closing(SeekableTar(tar_split, content.open)))
         return Archive(layer, path, tar, opened.pop_all())
-
-
-def base_of(layers: LayerTable, layer: Layer, base: str | None) -> LayerID | None:
-    """What a layer is compared with: its parent, unless another *base* is given."""
-    return lookup.layer(layers, base).id if base else layer.parent
-
-
-def maps_below(layers: LayerTable, below: LayerID | None) -> Maps:
-    """The ID maps of the layer that another is compared with."""
-    record = layers.get(below) if below else None
-    return maps_of(record) if record else Maps()
 
 
 def _plain(

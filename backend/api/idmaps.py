@@ -11,7 +11,9 @@ from typing import NamedTuple
 from backend.api.workshop import Workshop
 from backend.errors import InvalidValueError
 from backend.model.records import Container, Layer
+from backend.model.snapshot import LayerTable
 from drivers.idmap.maps import IDMap, is_range
+from drivers.ids import LayerID
 
 
 class Maps(NamedTuple):
@@ -31,6 +33,12 @@ class Maps(NamedTuple):
 def maps_of(record: Layer | Container) -> Maps:
     """The maps of a record."""
     return Maps(record.uid_map, record.gid_map)
+
+
+def maps_below(layers: LayerTable, below: LayerID | None) -> Maps:
+    """The ID maps of the layer that another is compared with; none where there is no such layer."""
+    record = layers.get(below) if below else None
+    return maps_of(record) if record else Maps()
 
 
 def shifts(shop: Workshop, maps: Maps) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from backend.api import lookup
-from backend.api.idmaps import Maps, maps_of
+from backend.api.idmaps import Maps, maps_below, maps_of
 from backend.api.objects import Objects
 from backend.api.workshop import Workshop, component
 from backend.errors import (
@@ -224,8 +224,8 @@ class Layers(Objects[Layer]):
         """A layer, what it is compared with (*base*, or else its parent), and the maps of that."""
         layers = self._shop.fresh().layers
         layer = lookup.layer(layers, reference)
-        below = lookup.layer(layers, base) if base else _parent(layers, layer)
-        return (layer, below.id, maps_of(below)) if below else (layer, layer.parent, Maps())
+        below = lookup.base_of(layers, layer, base)
+        return layer, below, maps_below(layers, below)
 
     def _table(self, snapshot: Snapshot) -> LayerTable:
         return snapshot.layers
@@ -248,10 +248,6 @@ class Layers(Objects[Layer]):
     def _without_item(self, record: Layer, key: str) -> Layer:
         keys = tuple(known for known in record.big_data_names if known != key)
         return record._replace(big_data_names=keys)
-
-
-def _parent(layers: LayerTable, layer: Layer) -> Layer | None:
-    return layers.get(layer.parent) if layer.parent else None
 
 
 def _found(index: Mapping[str, Sequence[Layer]], digest: str) -> Sequence[Layer]:

@@ -15,6 +15,7 @@ from backend.errors import (
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Table
 from backend.stores.named import Named
+from drivers.ids import LayerID
 
 R = TypeVar("R", bound=Named)
 
@@ -35,6 +36,11 @@ def find(table: Table[R], reference: str, unknown: type[UnknownObjectError]) -> 
 def layer(table: LayerTable, reference: str) -> Layer:
     """The layer. Raises LayerUnknownError."""
     return find(table, reference, LayerUnknownError)
+
+
+def base_of(table: LayerTable, of: Layer, base: str | None) -> LayerID | None:
+    """What a layer is compared with: its parent, unless another *base* is given."""
+    return layer(table, base).id if base else of.parent
 
 
 def image(table: ImageTable, reference: str) -> Image:

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from backend.api.idmaps import maps_of
+from backend.api.idmaps import maps_below, maps_of
 from backend.api.workshop import Workshop
 from backend.errors import LayerUnknownError
 from backend.model.records import Image, Layer
@@ -34,8 +34,7 @@ def layers_of_image(shop: Workshop, layers: LayerTable, image: Image) -> int:
 
 def layer_on_disk(shop: Workshop, layers: LayerTable, layer: Layer) -> int:
     """Bytes of the files that the layer adds to its parent, each inode once."""
-    parent = layers.get(layer.parent) if layer.parent else None
-    maps = maps_of(parent) if parent else ((), ())
+    maps = maps_below(layers, layer.parent)
     return shop.open_driver().diff_size(
         layer.id, layer.parent, maps=maps_of(layer), parent_maps=maps
     )
