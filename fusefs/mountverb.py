@@ -38,11 +38,12 @@ def run(request: Request) -> int:
     if len(arguments) > 2:
         request.output.error(f"{arguments[2]!r} is too much: a tree needs [GRAPHROOT] MOUNTPOINT")
         return USAGE_FAILED
-    *before, where = arguments
+    spec, where = arguments if len(arguments) == 2 else ("", *arguments)
     values = request.values
     try:
         mount = _mount_options(values, resolved(where))
-        root = graph_root(before[0] if before else "", mount)
+        mount = replace(mount, source=spec if spec in _NO_SPEC else "")
+        root = graph_root(spec, mount)
         asked = request._replace(line=request.line._replace(values=_with_store(values, mount)))
         store = asked.options(graph_root=root, read_only=mount.read_only)
         for_reading = asked.options(graph_root=root, read_only=True)

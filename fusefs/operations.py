@@ -201,6 +201,12 @@ class Operations(Answering):
         file = self.files.get(fh).file
         if file.in_memory:
             return file.read(off, size)
+        following = file.follow() if off == 0 else None
+        if following is not None:
+            self._offload.ahead(following)
+        fetched = file.fetched(off, size)
+        if fetched is not None:
+            return fetched
         lane = self._offload.records if file.reads_records else self._offload.data
         return await lane(file.read, off, size)
 

@@ -33,10 +33,12 @@ class MountOptions:
 
     ``where`` is an absolute path. ``idle_seconds`` and ``native_max`` limit native mounts.
     ``ids`` says whose IDs own content, ``symlinks`` whether absolute ones stay in their view.
-    ``store`` holds the options that choose the store, by their name.
+    ``store`` holds the options that choose the store, by their name. ``source`` is what the
+    kernel's table is to say in the place of the graph root; fstab's word, where it names none.
     """
 
     where: str
+    source: str = ""
     read_only: bool = False
     allow_other: bool = False
     nonempty: bool = False

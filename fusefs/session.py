@@ -53,7 +53,7 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
         roots = (options.graph_root, options.run_root)
         mountpoint.check(mount.where, roots=roots, nonempty=mount.nonempty)
         kind = Kind(
-            source=options.graph_root,
+            source=mount.source or options.graph_root,
             read_only=mount.read_only,
             allow_other=mount.allow_other,
         )

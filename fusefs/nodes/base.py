@@ -11,7 +11,7 @@ import enum
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar, Final, NamedTuple, NewType
@@ -158,6 +158,15 @@ class OpenFile:
         """Up to *size* bytes at *offset*; fewer only at the end."""
         del offset, size
         raise OSError(errno.EBADF, "not open for reading")
+
+    def fetched(self, offset: int, size: int) -> bytes | None:
+        """The same, where it was read before anybody asked for it; it neither waits nor fails."""
+        del offset, size
+        return None
+
+    def follow(self) -> Callable[[], None] | None:
+        """Note that it is read from its start; return a call that reads ahead what comes next."""
+        return None
 
     def write(self, offset: int, data: bytes) -> int:
         """Write *data* at *offset*; return how many bytes were taken."""

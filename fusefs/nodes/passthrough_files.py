@@ -4,12 +4,14 @@ Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view c
 """
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from fusefs.nodes.base import Attributes, Caller, File, Link, OpenFile
 from fusefs.nodes.identity import RAW_TARGET, rebased
 from fusefs.nodes.passthrough_node import BackedNode, stale
 from fusefs.nodes.passthrough_view import Descriptor
+from fusefs.nodes.readahead import Reader
 
 _PASSED_ON: Final = os.O_ACCMODE | os.O_APPEND | os.O_TRUNC | os.O_SYNC | os.O_DSYNC | os.O_NOATIME
 """Flags that reach the backing file. O_DIRECT does not: our buffers are not aligned, and the
@@ -145,6 +147,20 @@ class BackedOpenFile(OpenFile):
         """pread(2)."""
         with self._open() as fd:
             return os.pread(fd, size, offset)
+
+    def fetched(self, offset: int, size: int) -> bytes | None:
+        """What was fetched of a small file while the ones before it were read."""
+        reader = self._reader()
+        return reader.take(self._node, offset, size) if reader else None
+
+    def follow(self) -> Callable[[], None] | None:
+        """Read ahead the files after it in its directory, if they are read in order."""
+        reader = self._reader()
+        return reader.follow(self._node) if reader else None
+
+    def _reader(self) -> Reader | None:
+        node = self._node
+        return node.view.readers.of(node.places[0][0]) if self.keep_cache and node.places else None
 
     def write(self, offset: int, data: bytes) -> int:
         """pwrite(2), repeated until all is taken or something has gone wrong."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from fusefs.nodes.base import LONG, Attributes, Caller, Ino, ListedEntry
+from fusefs.nodes.readahead import READING, Readers
 
 if TYPE_CHECKING:
     from fusefs.nodes.identity import Owners
@@ -155,6 +156,7 @@ class View:
         may_delete: Callable[[Caller, bytes], None] | None = None,
         descriptors: Descriptors = SHARED,
         listings: Listings = KEPT,
+        readers: Readers = READING,
         owners: "Owners | None" = None,
         rebase: bool = False,
     ) -> None:
@@ -164,7 +166,7 @@ class View:
         self.immutable = immutable
         self.timeout = LONG if immutable else 1.0
         self.may_delete = may_delete
-        self.descriptors, self.listings = descriptors, listings
+        self.descriptors, self.listings, self.readers = descriptors, listings, readers
         self.last_used = time.monotonic()
         self._open_root, self._close_root = open_root, close_root
         self._root: Descriptor | None = None
@@ -213,6 +215,7 @@ class View:
     def _shut(self) -> None:
         self.descriptors.drop(self)
         self.listings.drop(self)
+        self.readers.drop(self)
         with self._lock:
             for node in list(self._live.values()):
                 node.doubt()
