@@ -19,7 +19,20 @@ Used by: every package. Each class carries facts (attributes) and one smallest r
 name the object and the file. Knows nothing of: errno values (fusefs.errnos maps them).
 """
 
-from errno import EDQUOT, EIO, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
+from errno import (
+    EBADMSG,
+    EDQUOT,
+    EINTR,
+    EIO,
+    EMFILE,
+    ENFILE,
+    ENOMEM,
+    ENOSPC,
+    EPERM,
+    ESTALE,
+    ETIMEDOUT,
+    EUCLEAN,
+)
 from typing import Final
 
 
@@ -157,19 +170,21 @@ class IDMapError(StorageError):
 
 
 def is_shortage(error: BaseException | None) -> bool:
-    """Whether *error* came of what this process or machine has too little of, at any remove.
+    """Whether *error* came of what this process has too little of, or of a signal, at any remove.
 
     It says nothing about the thing that was looked at.
     """
-    return _came_of(error, (EMFILE, ENFILE, ENOMEM))
+    return _came_of(error, (EMFILE, ENFILE, ENOMEM, EINTR))
 
 
 def is_of_disk(error: BaseException | None) -> bool:
     """Whether *error* came, at any remove, of a disk that does not give what it has.
 
+    A file system whose own structure is damaged says EUCLEAN or EBADMSG, one on a network that
+    does not answer ESTALE or ETIMEDOUT.
     What is there may be whole: nothing should be deleted for it.
     """
-    return _came_of(error, (EIO,))
+    return _came_of(error, (EIO, EBADMSG, EUCLEAN, ESTALE, ETIMEDOUT))
 
 
 def is_full(error: BaseException | None) -> bool:

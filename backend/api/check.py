@@ -24,7 +24,7 @@ from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
 from drivers.archive.compression import Compression
-from drivers.errors import StorageError, is_of_disk, is_shortage
+from drivers.errors import LayerDirectoryError, StorageError, is_of_disk, is_shortage
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
 
@@ -132,6 +132,11 @@ class _Check:
             if is_shortage(error):
                 raise
             fault = Fault.UNREADABLE if is_of_disk(error) else Fault.LAYER_DIGEST
+            if fault is Fault.LAYER_DIGEST and isinstance(error, LayerDirectoryError):
+                # Its own directory is sound: it is one of a layer below, and told there.
+                reason = f"a layer below it is damaged: {error}"
+                yield self._of_layer(layer, Fault.UNVERIFIABLE, path, reason)
+                return
             yield self._of_layer(layer, fault, path, str(error), _remedy(fault))
             return
         found = f"sha256:{digest.hexdigest()}"

@@ -80,9 +80,10 @@ class _Planner:
             (Fault.MOUNT_COUNT, Action.FORGET_MOUNT),
             (Fault.LAYER_UNACCOUNTED, Action.REMOVE_DIRECTORY),
         )
+        lost = {f.id for f in self._findings if f.fault is Fault.LAYER_DIRECTORY}
         for fault, action in smallest:
             found = {f.id: f for f in self._findings if f.fault is fault and not f.read_only}
-            yield from (Step(action, f.id, f.reason) for f in found.values())
+            yield from (Step(action, f.id, f.reason) for f in found.values() if f.id not in lost)
 
     def _broken_layer(self, top: str | None) -> str:
         """Why a stack of layers cannot be used; "" if it can."""
@@ -107,9 +108,13 @@ class _Planner:
                 yield container.id, why
 
     def _damaged_layers(self, gone: Set[str]) -> Iterator[tuple[str, str]]:
-        """Layers that nothing needs once images and containers are gone; the highest first."""
+        """Layers that nothing needs once images and containers are gone; the highest first.
+
+        One that stands on a damaged layer keeps that from going, so it goes too.
+        """
         layers = self._snapshot.layers
         wrong = {f.id: f.reason for f in self._findings if f.fault is Fault.LAYER_UNREFERENCED}
+        wrong |= {layer.id: why for layer in layers if (why := self._broken_layer(layer.id))}
         wrong |= {name: why for (kind, name), why in self._why.items() if kind == "layer"}
         needed = {
             layer.id

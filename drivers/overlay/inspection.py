@@ -48,7 +48,10 @@ def mend(layout: Layout, layer: LayerID, parent: LayerID | None) -> None:
             os.unlink(link)
         os.symlink(lowers.target_of(layer), link)
         atomicfile.sync_directory(os.path.dirname(link))
-    wanted = _wanted_lower(layout, parent)
+    try:
+        wanted = _wanted_lower(layout, parent)
+    except (LayerDirectoryError, UnsafeNameError):
+        return  # the parent's damage
     found = _text(layer, directory, "lower")
     if wanted is not None and wanted != found and not _is_copy(layout, found, wanted):
         atomicfile.replace(os.path.join(directory, "lower"), wanted.encode(), mode=0o644)
