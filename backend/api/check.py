@@ -20,6 +20,7 @@ from backend.api.layers import in_use
 from backend.api.workshop import Workshop
 from backend.codec import gotime
 from backend.codec.bigdataname import file_name
+from backend.errors import InvalidValueError
 from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
@@ -27,6 +28,7 @@ from drivers.archive.compression import Compression
 from drivers.errors import LayerDirectoryError, StorageError, is_of_disk, is_shortage
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
+from drivers.linux.presence import is_there
 
 DAY: Final = 86_400.0
 _PULL: Final = "delete the images on it and pull them again"
@@ -88,10 +90,11 @@ class _Check:
         base = os.path.dirname(layer.location) if layer.read_only else self._shop.paths.layers
         directory = os.path.join(base, layer.id)
         for key in layer.big_data_names:
-            path = os.path.join(directory, file_name(key))
+            path = directory
             try:
+                path = os.path.join(directory, file_name(key))
                 os.stat(path)
-            except OSError as error:
+            except (InvalidValueError, OSError) as error:
                 fault, reason = _no_item(key, error)
                 yield self._of_layer(layer, fault, path, reason, _remedy(fault))
         try:
@@ -111,7 +114,15 @@ class _Check:
             yield self._of_layer(layer, Fault.LAYER_UNREFERENCED, "", reason, "storagefs repair")
 
     def _content(self, layer: Layer) -> Iterator[Finding]:
-        if not os.path.exists(path := self._shop.tar_split(layer)):
+        path = self._shop.tar_split(layer)
+        try:
+            kept = is_there(path)
+        except OSError as error:
+            if is_shortage(error):
+                raise
+            yield self._of_layer(layer, Fault.UNREADABLE, path, str(error), _DISK)
+            return
+        if not kept:
             reason = "its archive was not kept, so its content cannot be compared with anything"
             yield self._of_layer(layer, Fault.UNVERIFIABLE, path, reason)
             return
@@ -164,10 +175,9 @@ class _Check:
             return
         remedy = f"delete the {kind}" + (" and pull it again" if kind == "image" else "")
         for key in record.big_data_names:
-            path = os.path.join(directory, file_name(key))
-            found = self._item(record, key, path)
+            found = self._item(record, key, directory)
             if found is not None:
-                fault, reason = found
+                path, fault, reason = found
                 yield Finding(
                     kind,
                     record.id,
@@ -178,11 +188,16 @@ class _Check:
                     read_only=record.read_only,
                 )
 
-    def _item(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
+    def _item(
+        self, record: Image | Container, key: str, directory: str
+    ) -> tuple[str, Fault, str] | None:
+        path = directory
         try:
-            return self._compared(record, key, path)
-        except OSError as error:
-            return _no_item(key, error)
+            path = os.path.join(directory, file_name(key))
+            found = self._compared(record, key, path)
+        except (InvalidValueError, OSError) as error:
+            found = _no_item(key, error)
+        return None if found is None else (path, *found)
 
     def _compared(self, record: Image | Container, key: str, path: str) -> tuple[Fault, str] | None:
         size = os.stat(path).st_size
@@ -219,7 +234,9 @@ class _Check:
                 )
 
 
-def _no_item(key: str, error: OSError) -> tuple[Fault, str]:
+def _no_item(key: str, error: InvalidValueError | OSError) -> tuple[Fault, str]:
+    if isinstance(error, InvalidValueError):
+        return Fault.DATA_MISSING, str(error)
     if is_shortage(error):
         raise error
     fault = Fault.UNREADABLE if is_of_disk(error) else Fault.DATA_MISSING

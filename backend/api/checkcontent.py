@@ -16,6 +16,7 @@ from backend.model.snapshot import LayerTable
 from drivers.archive.compare import Aspect, Difference, View, compare
 from drivers.archive.expected import Expected, Stacked, of_layer
 from drivers.errors import StorageError, is_of_disk, is_shortage
+from drivers.linux.presence import is_there
 from drivers.protocol import Whiteouts
 
 _FAULTS: Final = {
@@ -32,12 +33,12 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
     """What differs, at most a hundred findings of a kind; the last one counts the rest."""
     driver = shop.open_driver()
     directory = driver.diff_directory(layer.id)
-    reason = _cannot_compare(shop, layers, layer)
-    if reason:
-        yield _finding(layer, Fault.UNVERIFIABLE, directory, reason)
-        return
     counts: Counter[Aspect] = Counter()
     try:
+        reason = _cannot_compare(shop, layers, layer)
+        if reason:
+            yield _finding(layer, Fault.UNVERIFIABLE, directory, reason)
+            return
         for difference in _differences(shop, layers, layer, directory):
             counts[difference.aspect] += 1
             if counts[difference.aspect] <= _MOST_SHOWN:
@@ -65,7 +66,7 @@ def _cannot_compare(shop: Workshop, layers: LayerTable, layer: Layer) -> str:
         return "its files were given other owners, in directories of their own"
     below = layers.chain(layer.id) if whiteouts is Whiteouts.REMOVE else (layer,)
     for one in below:
-        if not os.path.exists(shop.tar_split(one)):
+        if not is_there(shop.tar_split(one)):
             return f"the archive of layer {one.id[:12]} was not kept"
     return ""
 
