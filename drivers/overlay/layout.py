@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_shortage
 from drivers.ids import LayerID
 from drivers.linux import atomicfile, regularfile
+from drivers.linux.presence import is_there
 from drivers.overlay import lowers
 
 _LONGEST_FILE: Final = 1 << 20
@@ -70,7 +71,7 @@ class Layout:
         if found is not None or not lowers.is_layer_name(layer):
             return found
         paths = (os.path.join(home, layer) for home in self.own_homes)
-        return next((path for path in paths if os.path.lexists(path)), None)
+        return next((path for path in paths if is_there(path)), None)
 
     def directory(self, layer: LayerID) -> str:
         """Return the directory of *layer*, which must exist."""
@@ -174,7 +175,7 @@ class Layout:
                 if short not in lost or short in found:
                     continue
                 path = os.path.join(home, "l", short)
-                if self._repairs and home == self.home and not os.path.lexists(path):
+                if self._repairs and home == self.home and not is_there(path):
                     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
                     os.symlink(lowers.target_of(layer), path)
                     atomicfile.sync_directory(os.path.dirname(path))
@@ -226,7 +227,12 @@ def own_part(directory: str, layer: LayerID, name: str) -> str:
 def links_in(home: str) -> list[tuple[str, str]]:
     """Return every short name of *home* with what its link holds."""
     directory = os.path.join(home, "l")
-    names = os.listdir(directory) if os.path.isdir(directory) else []
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        if is_shortage(error) or is_of_disk(error):
+            raise
+        names = []
     return [(name, read_link(os.path.join(directory, name)) or "") for name in names]
 
 

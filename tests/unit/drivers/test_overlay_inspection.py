@@ -1,11 +1,15 @@
 """What the overlay driver says of the small files of layers, mends, and takes away with them."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drivers.ids import LayerID
+from drivers.powers import ShortLinks
 from drivers.protocol import Driver, NewLayer
 from drivers.trash import TrashDirectory
 from tests.support.driverlayers import BASE, CHILD, TOP, open_for
@@ -97,3 +101,25 @@ def test_a_layer_whose_link_file_is_damaged_takes_its_short_name_with_it(
     ]
     assert len(left) == len(before) - 1
     assert f"../{TOP}/diff" not in left
+
+
+def test_short_names_that_cannot_be_listed_are_not_taken_for_none(
+    driver: Driver, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = str(roots.graph / "overlay" / "l")
+
+    def failing(do: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(path: object, **how: Any) -> Any:
+            if path == links:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            return do(path, **how)
+
+        return ask
+
+    assert isinstance(driver, ShortLinks)
+    assert len(driver.links()) > 2
+    with monkeypatch.context() as patched:
+        for name in ("stat", "listdir"):
+            patched.setattr(os, name, failing(getattr(os, name)))
+        with pytest.raises(OSError, match="Input/output"):
+            driver.links()
