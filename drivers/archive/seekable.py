@@ -21,9 +21,11 @@ from fastcrc import crc64
 from drivers.archive import compression, tarsplit
 from drivers.archive.compression import Compression
 from drivers.archive.reassemble import CRC_OF_NOTHING, changed, opened
+from drivers.errors import ArchiveError
 
 _READ: Final = 1 << 20
 _BLOCK: Final = 64 << 10
+_LARGEST: Final = (1 << 63) - 1
 
 
 class SeekableTar:
@@ -62,6 +64,8 @@ class SeekableTar:
             self._parts.append(~len(self._files))
             self._files.append(entry)
             self.size += entry.size
+            if self.size > _LARGEST:
+                raise ArchiveError("its sizes are too large for a file", entry=entry.name)
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to *size* bytes at *offset*; fewer only at the end."""
