@@ -62,17 +62,13 @@ class Pending:
     def add_container(self, name: str, container: PendingContainer) -> None:
         """Announce one. Raises FileExistsError if the name is pending already."""
         with self._lock:
-            if name in self._containers:
-                raise FileExistsError(errno.EEXIST, "it is pending already", name)
+            self._refuse_taken(name)
             self._containers[name] = container
 
     def change_container(self, name: str, **values: Any) -> None:
         """Set fields of a pending container; FileNotFoundError if it is bound or cancelled."""
         with self._lock:
-            container = self._containers.get(name)
-            if container is None:
-                raise FileNotFoundError(errno.ENOENT, "no longer pending", name)
-            self._containers[name] = replace(container, **values)
+            self._containers[name] = replace(self._still(name), **values)
 
     def remove_container(self, name: str) -> None:
         """Cancel one, or forget it because it is bound."""
@@ -80,11 +76,26 @@ class Pending:
             self._containers.pop(name, None)
 
     def rename_container(self, name: str, to: str) -> None:
-        """Give it another directory name, which becomes its first name."""
+        """Give it another directory name, which becomes its first name.
+
+        Raises FileNotFoundError if it is bound or cancelled, FileExistsError for a pending name.
+        """
         with self._lock:
-            container = self._containers.pop(name)
+            container = self._still(name)
+            self._refuse_taken(to)
+            del self._containers[name]
             names = (to, *(other for other in container.names if other not in (name, to)))
             self._containers[to] = replace(container, names=names)
+
+    def _still(self, name: str) -> PendingContainer:
+        container = self._containers.get(name)
+        if container is None:
+            raise FileNotFoundError(errno.ENOENT, "no longer pending", name)
+        return container
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self._containers:
+            raise FileExistsError(errno.EEXIST, "it is pending already", name)
 
     def add_directory(self, path: tuple[bytes, ...]) -> None:
         """Announce a directory of image names. Raises FileExistsError if it is there."""
