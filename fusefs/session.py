@@ -145,6 +145,7 @@ class _Parts:
             content=self._content,
             journal=journal,
             guard=self._guard,
+            open_to_all=self._mount.allow_other,
             attached=self._native.attached,
         )
         self._notifier, self._path_of = bridges.notifier, bridges.path_of

@@ -63,7 +63,8 @@ class ContentProvider(Protocol):
 class TreeContext:
     """One mounted tree. The session builds it in the order of its fields.
 
-    ``uid`` and ``gid`` own every synthetic node. ``attached`` lists where native mounts stand
+    ``uid`` and ``gid`` own every synthetic node, and with ``open_to_all`` others may look into the
+    root, whose mode would keep them out even where the kernel lets them in. ``attached`` lists where native mounts stand
     now, as paths in the tree.
     """
 
@@ -73,6 +74,7 @@ class TreeContext:
     guard: DeletionGuard = field(default_factory=DeletionGuard)
     uid: int = field(default_factory=os.geteuid)
     gid: int = field(default_factory=os.getegid)
+    open_to_all: bool = False
     attached: Callable[[], Sequence[str]] = tuple
     started_ns: int = field(default_factory=time.time_ns)
     pending: Pending = field(default_factory=Pending)

@@ -5,6 +5,7 @@ Used by: fusefs.session (build_tree). Knows nothing of: what is in the three lis
 
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from fusefs.nodes import about
 from fusefs.nodes.base import ROOT_INO, Caller, Directory, Node, missing, node_ino, refused
@@ -18,6 +19,9 @@ from fusefs.nodes.streams import EventsFile
 from fusefs.nodes.text import DiskTextFile, GeneratedFile, SyntheticDirectory, TextFile
 
 
+_OPEN: Final = stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
+
+
 def build_tree(context: TreeContext) -> Directory:
     """Return the root directory, inode 1."""
     return _Root(context)
@@ -25,7 +29,8 @@ def build_tree(context: TreeContext) -> Directory:
 
 class _Root(SyntheticDirectory):
     def __init__(self, context: TreeContext) -> None:
-        super().__init__(ROOT_INO, tree_look(context), mode=stat.S_IRWXU)
+        mode = _OPEN if context.open_to_all else stat.S_IRWXU
+        super().__init__(ROOT_INO, tree_look(context), mode=mode)
         self._entries = _entries(context)
 
     def child(self, name: bytes) -> Node:

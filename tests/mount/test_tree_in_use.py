@@ -201,3 +201,42 @@ def test_a_file_that_is_about_to_be_closed_is_in_nobodys_way(
         closing.start()
         (tree.where / "containers/web").rmdir()
         closing.join()
+
+
+def as_nobody(tree: Mounted, script: str) -> str:
+    """What *script* prints and complains of for another user, who starts above the mount point."""
+    done = subprocess.run(
+        ["sh", "-c", f"exec 2>&1; {script}"],
+        cwd=tree.where.parent,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_others_look_in_where_they_may_and_change_nothing(
+    roots: Roots, mount_store: MountStore
+) -> None:
+    small = smallstore.make(roots)
+    closed = mount_store(roots, name="closed")
+    tree = mount_store(roots, "allow_other", name="open")
+    for mounted in (closed, tree):
+        mounted.where.parent.chmod(0o755)
+    assert "Permission denied" in as_nobody(closed, "ls closed")
+    assert "containers" in as_nobody(tree, "ls open")
+    assert as_nobody(tree, f"cat open/{small.rootfs}/two") == "2\n"
+    assert tree.where.joinpath(small.rootfs, "two").is_file()
+    for change in (
+        "mkdir open/containers/new",
+        "rmdir open/containers/web",
+        "echo x > open/containers/web/names",
+        f"rm open/{small.rootfs}/two",
+        "touch open/containers/web/rootfs/new",
+    ):
+        assert "denied" in as_nobody(tree, change) or "Read-only" in as_nobody(tree, change)
+    assert "Permission denied" in as_nobody(tree, "ls open/containers/web/userdata")
