@@ -64,8 +64,8 @@ class TreeContext:
     """One mounted tree. The session builds it in the order of its fields.
 
     ``uid`` and ``gid`` own every synthetic node, and with ``open_to_all`` others may look into the
-    root, whose mode would keep them out even where the kernel lets them in. ``attached`` lists where native mounts stand
-    now, as paths in the tree.
+    root, whose mode would keep them out even where the kernel lets them in. ``attached`` lists
+    where native mounts stand now, as paths in the tree.
     """
 
     store: Store

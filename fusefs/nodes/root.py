@@ -18,7 +18,6 @@ from fusefs.nodes.readme import README
 from fusefs.nodes.streams import EventsFile
 from fusefs.nodes.text import DiskTextFile, GeneratedFile, SyntheticDirectory, TextFile
 
-
 _OPEN: Final = stat.S_IRWXU | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH
 
 
