@@ -2,12 +2,13 @@
 
 Used by: tests/crash and scripts/crash. ``python -m tests.support.crashlives BASE DISK DRIVER WHAT
 FIRST STRIDE [OPERATION…]`` in a mount namespace of its own prints one JSON line for each operation;
-WHAT is kill or the name of an errno.
+WHAT is kill, short or the name of an errno.
 
-In each life one call is not made: the process is killed there, or the call fails. Then a new
-process opens the store. Each object must be as before or as after the operation; what was
-acknowledged must be as after; the check must find nothing; going on must succeed and lead to where
-a whole life leads, to the last file.
+In each life one call is not made: the process is killed there, or the call fails; or the call
+writes half of what it was given, which nobody should notice. Then a new process opens the store.
+Each object must be as before or as after the operation; what was acknowledged must be as after; the
+check must find nothing; going on must succeed and lead to where a whole life leads, to the last
+file.
 """
 
 import dataclasses
@@ -30,7 +31,7 @@ from tests.support.crashdisk import DISKS
 from tests.support.crashlook import Seen, neither
 from tests.support.crashoperations import OPERATIONS, Operation
 from tests.support.crashstore import View, make, options, view
-from tests.support.syscallgate import GROWERS, KILL, OPENERS, Call
+from tests.support.syscallgate import GROWERS, KILL, OPENERS, SHORT, WRITERS, Call
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ GO_EVERY: Final = 20
 """One life of so many is first looked at by the Go tools."""
 
 _REFUSED: Final = 3
+_VERDICTS: Final = {"kill": KILL, "short": SHORT}
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,6 +64,8 @@ def counts(what: str, call: Call, base: str) -> bool:
         return False
     if what == "kill":
         return not call.reading
+    if what == "short":
+        return call.name in WRITERS
     if what == "EMFILE":
         return call.name in OPENERS
     if what in ("ENOSPC", "EDQUOT"):
@@ -119,7 +123,7 @@ class Lives:
             reached.append(call)
             if len(reached) != step + 1:
                 return 0
-            return KILL if what == "kill" else int(getattr(errno, what))
+            return _VERDICTS.get(what) or int(getattr(errno, what))
 
         after = whole.first
         ended = self._life(operation, decide, before, after)
@@ -154,7 +158,8 @@ class Lives:
             out.tolerated += 1
         if ended.code == _REFUSED and what != "kill":
             out.refused += 1
-            return [ended.said] if ended.said.startswith("WRONG") else []
+            is_wrong = what == "short" or ended.said.startswith("WRONG")
+            return [ended.said] if is_wrong else []
         good = ended.code == 0 or (what == "kill" and ended.code == -9)
         return [] if good else [f"ended with {ended.code}: {ended.said}"]
 

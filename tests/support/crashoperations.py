@@ -7,14 +7,19 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from unittest import mock
 
 from backend import Store, StoreOptions
+from backend.api import userns
 from backend.api.objects import Objects
 from backend.errors import BigDataUnknownError, NotMountedError
 from backend.model.findings import Depth, Fault
 from drivers.erase import erase_tree
+from drivers.idmap.subids import sub_ids
+from drivers.protocol import DedupMethod
 from tests.support.crashstore import (
     BLANK,
     BOX,
@@ -80,6 +85,15 @@ def _mapped_container(store: Store) -> None:
     )
 
 
+def _automatic_container(store: Store) -> None:
+    """The subordinate IDs are those of the small store, not of this machine."""
+    directory = os.path.dirname(store.options.graph_root)
+    with mock.patch.object(userns, "sub_ids", partial(sub_ids, directory=directory)):
+        store.containers.create(
+            id=NEW_BOX, layer_id=NEW_ROOT, image="image", auto_userns=userns.AutoUserNs()
+        )
+
+
 def _without_new_root(store: Store) -> None:
     if store.snapshot().containers.find(NEW_BOX) is None:
         if store.snapshot().layers.find(NEW_ROOT) is not None:
@@ -101,6 +115,11 @@ def _new_container_again(store: Store) -> None:
 def _mapped_container_again(store: Store) -> None:
     _without_new_root(store)
     _mapped_container(store)
+
+
+def _automatic_container_again(store: Store) -> None:
+    _without_new_root(store)
+    _automatic_container(store)
 
 
 def _volatile_container(store: Store) -> None:
@@ -315,6 +334,8 @@ OPERATIONS: Final = (
     Operation("create container", _new_container, _new_container_again),
     Operation("mapped container", _mapped_container, _mapped_container_again,
               changing=f"layer {STRAY}"),
+    Operation("automatic container", _automatic_container, _automatic_container_again,
+              changing=f"layer {STRAY}"),
     Operation("copied container", _mapped_container, _mapped_container_again,
               changing=f"layer {STRAY}", settings=_copying, drivers=frozenset(("overlay",))),
     Operation("volatile container", _volatile_container, _volatile_container_again,
@@ -357,6 +378,7 @@ OPERATIONS: Final = (
               halves=frozenset((Fault.LAYER_UNACCOUNTED,)), unseen=True),
     Operation("repair", _repair, _repair_again, prepare=_damage, unseen=True, go=False,
               halves=frozenset((Fault.LAYER_LINKS, Fault.LAYER_CONTENT, Fault.LAYER_DIGEST))),
+    Operation("dedup", lambda s: s.dedup(DedupMethod.CRC), unseen=True, drivers=_SHARING),
     Operation("shutdown", lambda s: s.shutdown(force=True), unseen=True,
               prepare=lambda s: s.mounts.mount(BOX)),
     Operation("wipe", lambda s: s.wipe(), unseen=True, changing="container ",

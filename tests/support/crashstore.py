@@ -75,7 +75,9 @@ def options(base: str, driver: str) -> StoreOptions:
 
 
 def make(base: str, driver: str) -> None:
-    """Make it, the other one, and an archive to import."""
+    """Make it, the other one, an archive to import, and files of subordinate IDs."""
+    for name in ("subuid", "subgid"):
+        Path(base, name).write_text("containers:300000:5000\n")
     far = StoreOptions(f"{base}/shared", f"{base}/run-shared", driver=driver)
     with open_store(far) as store:
         store.layers.put(io.BytesIO(BASE), id=FAR_LAYER)

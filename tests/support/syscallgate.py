@@ -9,12 +9,14 @@ import ctypes
 import fcntl
 import os
 import platform
+import re
 import select
 import signal
 import socket
 import struct
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -86,6 +88,9 @@ GROWERS: Final = frozenset(
 )
 """Calls that need room; flushes are among them, because some file systems give it late."""
 
+WRITERS: Final = frozenset(("write", "pwrite", "sendfile", "copy_file_range"))
+"""Calls that may write less than they were asked to."""
+
 _MAKES: Final = os.O_CREAT | os.O_TRUNC | (os.O_TMPFILE & ~os.O_DIRECTORY)
 _IOCTLS: Final = {
     *(0x40049409, 0x4020940D, 0xC0189436),  # FICLONE, FICLONERANGE, FIDEDUPERANGE
@@ -110,14 +115,16 @@ class Ended(NamedTuple):
     said: str
 
 
-KILL: Final = -1
+KILL, SHORT = -1, -2
 Decide = Callable[[Call], int]
-"""0: go on. KILL: the process dies instead. A number: the call fails with this errno."""
+"""0: go on. KILL: the process dies instead. SHORT: one of WRITERS writes half of what it should.
+A number: the call fails with this errno.
+"""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _NOTIFICATION: Final = struct.Struct("<QIIiIQ6Q")
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
-_SET_FILTER, _LISTENER = 1, 8
+_SET_FILTER, _LISTENER, _PIDFD_GETFD = 1, 8, 438
 
 
 def run(prepare: Callable[[], T], function: Callable[[T], None], decide: Decide) -> Ended:
@@ -207,11 +214,47 @@ def _serve(listener: int, child: int, decide: Decide) -> None:
         if verdict == KILL:
             os.kill(child, signal.SIGKILL)
             return
-        answer = struct.pack("<QqiI", asked, 0, -verdict, 0 if verdict else 1)
+        if verdict == SHORT:
+            written = _half_written(pid, CALLS[number][0], words)
+            answer = struct.pack("<QqiI", asked, written, 0, 0 if written else 1)
+        else:
+            answer = struct.pack("<QqiI", asked, 0, -verdict, 0 if verdict else 1)
         try:
             fcntl.ioctl(listener, _SEND, answer)
         except FileNotFoundError:
             continue
+
+
+def _half_written(pid: int, name: str, words: list[int]) -> int:
+    """Make the call with half of its bytes; how many it wrote, 0 if it is to go on as a whole."""
+    half = words[4 if name == "copy_file_range" else 3 if name == "sendfile" else 2] // 2
+    with ExitStack() as opened:
+        first = _descriptor_of(pid, words[0], opened)
+        match name:
+            case "write" if half:
+                return os.write(first, _memory(pid, words[1], half))
+            case "pwrite" if half:
+                return os.pwrite(first, _memory(pid, words[1], half), words[3])
+            case "sendfile" if words[2] == 0:
+                return os.sendfile(first, _descriptor_of(pid, words[1], opened), None, half)
+            case "copy_file_range" if words[1] == words[3] == 0:
+                return os.copy_file_range(first, _descriptor_of(pid, words[2], opened), half)
+    return 0
+
+
+def _descriptor_of(pid: int, number: int, opened: ExitStack) -> int:
+    """One of another process, with its place in the file."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        process = int(re.findall(r"^Tgid:\t(\d+)$", status.read(), re.MULTILINE)[0])
+    whose = os.pidfd_open(process)
+    try:
+        found = int(_libc.syscall(_PIDFD_GETFD, whose, ctypes.c_int(number), 0))
+    finally:
+        os.close(whose)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    opened.callback(os.close, found)
+    return found
 
 
 def _call(pid: int, number: int, words: list[int]) -> Call | None:
