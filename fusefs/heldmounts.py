@@ -108,17 +108,28 @@ class HeldMounts:
                 return
             if not taken:
                 self._less(layer)
-            self._save()
+            try:
+                self._save()
+            except OSError as problem:  # with the count before, it tells as much as the new one
+                log.warning("note of held mounts: %s", problem)
 
     def give_back(self, container: ContainerID) -> None:
-        """Undo one :meth:`take`. A store that refuses is logged: nobody could do more about it."""
-        with self._lock:
-            layer = self._layers.get(container)
-            if layer is None or not self._note.held.get(layer):
-                return
-            self._less(layer)
-            self._save()
+        """Undo one :meth:`take`. A store that refuses is logged: nobody could do more about it.
+
+        What cannot be taken out of the note stays counted: the next daemon gives it back.
+        """
         try:
+            with self._lock:
+                layer = self._layers.get(container)
+                if layer is None or not self._note.held.get(layer):
+                    return
+                self._less(layer)
+                try:
+                    self._save()
+                except OSError:
+                    self._layers[container] = layer
+                    self._note.held[layer] = self._note.held.get(layer, 0) + 1
+                    raise
             self._store.mounts.unmount(layer)
         except UnknownObjectError:
             return  # somebody deleted the container, and its count with it

@@ -179,7 +179,11 @@ class NativeMounts:
         if found is None or found.device != self._device:
             log.warning("%s: the tree is not there; no native mounts", where)
             return
-        self._held.begin(found.target, found.id)
+        try:
+            self._held.begin(found.target, found.id)
+        except OSError as problem:
+            log.warning("%s: nobody could clean up after us; no native mounts", problem)
+            return
         if self._enabled:
             mount.make_private(where)
             self._root_id = found.id

@@ -98,7 +98,7 @@ def _recover(store: Store) -> None:
     """Clean up after daemons that were killed."""
     try:
         recovered = heldmounts.recover(store, store.options.run_root)
-    except StorageError as failure:
+    except (StorageError, OSError) as failure:
         log.warning("cleaning up after a daemon that was killed: %s", failure)
         return
     for where in recovered:

@@ -54,6 +54,26 @@ def test_an_idle_mount_goes_and_its_count_with_it(roots: Roots, mount_store: Mou
     assert native(mounted) == {small.web}
 
 
+def test_a_run_root_that_cannot_be_written_takes_only_the_native_mounts_away(
+    roots: Roots, mount_store: MountStore
+) -> None:
+    small = smallstore.make(roots)
+    notes = roots.run / "storagefs"
+    notes.mkdir(exist_ok=True)
+    (notes / "1.json").write_text("of a daemon that died")
+    process.run(["mount", "--bind", str(roots.run), str(roots.run)])
+    try:
+        process.run(["mount", "-o", "remount,ro,bind", str(roots.run)])
+        mounted = mount_store(roots, "ro")
+        for _ in range(3):
+            assert read(mounted.where / small.web / "one") == b"1\n"
+        assert native(mounted) == set()
+        assert "no native mounts" in mounted.log_text()
+        mounted.close()
+    finally:
+        mounttable.unmount_below(roots.run)
+
+
 def test_a_stranger_with_the_number_of_a_lost_mount_is_left_alone(
     roots: Roots, mount_store: MountStore, tmp_path: Path
 ) -> None:
