@@ -1,7 +1,8 @@
 """What is on the disk after the power failed at any moment of a history of operations.
 
 The history runs on ext4 on a disk that remembers its writes. The disk is then made again as it was
-after so many writes, mounted as after a reboot, and the store on it looked at.
+after so many writes, or with some of those that were not flushed yet, mounted as after a reboot,
+and the store on it looked at.
 """
 
 import os
@@ -28,9 +29,9 @@ def test_no_power_cut_loses_what_was_acknowledged_or_shows_wrong_bytes(tmp_path:
     assert history.acknowledged > 20
     seen = powercut.replay(tmp_path, history, states=STATES)
     assert seen.states > STATES // 2
-    assert seen.lost == []
-    assert seen.damaged == []
-    assert seen.refused == []
+    assert seen.wrong == ([], [], [])
+    seen = powercut.replay_subsets(tmp_path, history, states=STATES)
+    assert seen.wrong == ([], [], []), "a disk with a cache keeps no order between two flushes"
 
 
 def test_the_comparison_sees_what_is_lost_without_flushes(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ Used by: tests/crash, scripts/powercut.
 """
 
 import os
+import random
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from backend import Store, open_store
 from backend.model.findings import Depth, Fault
 from drivers.errors import StorageError
 from tests.support import acknowledged, mounttable, process, recordingdisk
-from tests.support.recordingdisk import Mark, Write
+from tests.support.recordingdisk import Entry, Flush, Mark, Write
 
 DISK_BYTES = 64 << 20
 _HARMLESS = {Fault.LAYER_UNREFERENCED, Fault.LAYER_UNACCOUNTED}
@@ -27,12 +29,21 @@ class History:
     """Every write of a disk, with what was said between them, and the disk before the first."""
 
     empty: Path
-    log: Sequence[Write | Mark]
+    log: Sequence[Entry]
 
     @property
     def acknowledged(self) -> int:
         """How many operations were done."""
         return sum(isinstance(entry, Mark) for entry in self.log)
+
+    def gaps(self) -> Sequence[Sequence[Entry]]:
+        """What was written and said between two flushes; each gap ends with its flush."""
+        gaps: list[list[Entry]] = [[]]
+        for entry in self.log:
+            gaps[-1].append(entry)
+            if isinstance(entry, Flush):
+                gaps.append([])
+        return gaps
 
 
 @dataclass(slots=True)
@@ -83,27 +94,66 @@ def _unserve(served: Path) -> None:
 
 def replay(base: Path, history: History, *, states: int) -> Seen:
     """Look at about *states* states, evenly over the writes of the history."""
-    seen, promised, writes = Seen(), list[str](), 0
-    every = max(1, sum(isinstance(entry, Write) for entry in history.log) // states)
-    disk = base / "disk"
-    where = base / "replayed"
-    shutil.copy(history.empty, disk)
-    with disk.open("r+b", buffering=0) as file:
-        for entry in history.log:
-            if isinstance(entry, Mark):
-                promised.append(entry.text)
-                continue
-            os.pwrite(file.fileno(), entry.data, entry.offset)
-            writes += 1
-            if writes % every == 0:
-                # A file of its own: the loop device of the last one may not be gone yet, and
-                # would be taken again for the same file, with the blocks that it remembers.
-                copy = base / f"after-{writes}"
-                process.run(["cp", "--sparse=always", str(disk), str(copy)])
-                with _mounted(copy, where):
-                    _look(where / "graph", base, f"write {writes}", promised, seen)
-                copy.unlink()
-    return seen
+    total = sum(isinstance(entry, Write) for entry in history.log)
+    every = max(1, total // states)
+    replayed, writes = _Replayed(base, history), 0
+    for entry in history.log:
+        replayed.apply(entry)
+        writes += isinstance(entry, Write)
+        if isinstance(entry, Write) and writes % every == 0:
+            replayed.look(f"write {writes}", [])
+    return replayed.seen
+
+
+def replay_subsets(base: Path, history: History, *, states: int) -> Seen:
+    """Look at *states* states of a disk that had written some of what it was not told to flush.
+
+    In each the power fails somewhere between two flushes, and of what was written since the first
+    some is there, and the rest is not.
+    """
+    replayed, gaps, chance = _Replayed(base, history), history.gaps(), random.Random(states)
+    looks = Counter(number * len(gaps) // states for number in range(states))
+    for number, gap in enumerate(gaps):
+        for again in range(looks[number]):
+            until = gap[: chance.randint(0, len(gap))]
+            kept = [e for e in until if isinstance(e, Mark) or chance.random() < 0.5]
+            replayed.look(f"flush {number}, subset {again}", kept)
+        for entry in gap:
+            replayed.apply(entry)
+    return replayed.seen
+
+
+class _Replayed:
+    """The disk as it was at some point of a history."""
+
+    def __init__(self, base: Path, history: History) -> None:
+        self.seen = Seen()
+        self._base, self._disk, self._promised = base, base / "disk", list[str]()
+        shutil.copy(history.empty, self._disk)
+
+    def apply(self, entry: Entry) -> None:
+        """Go on by one entry of the log."""
+        self._apply(entry, self._disk, self._promised)
+
+    def _apply(self, entry: Entry, disk: Path, promised: list[str]) -> None:
+        match entry:
+            case Mark(text):
+                promised.append(text)
+            case Write(offset, data):
+                with disk.open("r+b", buffering=0) as file:
+                    os.pwrite(file.fileno(), data, offset)
+
+    def look(self, state: str, more: Sequence[Entry]) -> None:
+        """Mount the disk as it would be with *more*, and look at the store on it."""
+        # A file of its own: the loop device of the last one may not be gone yet, and
+        # would be taken again for the same file, with the blocks that it remembers.
+        copy, promised = self._base / state, list(self._promised)
+        process.run(["cp", "--sparse=always", str(self._disk), str(copy)])
+        for entry in more:
+            self._apply(entry, copy, promised)
+        with _mounted(copy, self._base / "replayed") as where:
+            _look(where / "graph", self._base, state, promised, self.seen)
+        copy.unlink()
 
 
 def _look(graph: Path, base: Path, state: str, promised: Sequence[str], seen: Seen) -> None:

@@ -1,9 +1,9 @@
 """A disk that remembers every write: one file in a FUSE mount, for a loop device to stand on.
 
 Used by: tests/crash. Run as ``python -m tests.support.recordingdisk MOUNTPOINT IMAGE LOG``; prints
-a line when it is mounted and ends when it is unmounted. The log has one record for each write, in
-the order in which they arrived, and one for each text written to the file ``mark``. The page cache
-of the loop device's file is written through, so the order is that of the block layer.
+a line when it is mounted and ends when it is unmounted. The log has one record for each write and
+each flush, in the order in which they arrived, and one for each text written to the file ``mark``.
+The page cache of the loop device's file is written through: the order is that of the block layer.
 """
 
 import errno
@@ -32,19 +32,32 @@ class Write(NamedTuple):
     data: bytes
 
 
+class Flush(NamedTuple):
+    """Every write before it is on the disk from now on, whatever happens."""
+
+
 class Mark(NamedTuple):
     """What the user of the disk had to say at this point."""
 
     text: str
 
 
-def read_log(path: Path) -> Iterator[Write | Mark]:
+Entry = Write | Flush | Mark
+
+
+def read_log(path: Path) -> Iterator[Entry]:
     """The records of a log in their order."""
     with path.open("rb") as log:
         while head := log.read(_HEAD.size):
             kind, offset, length = _HEAD.unpack(head)
             data = log.read(length)
-            yield Write(offset, data) if kind == b"W" else Mark(data.decode())
+            match kind:
+                case b"W":
+                    yield Write(offset, data)
+                case b"F":
+                    yield Flush()
+                case _:
+                    yield Mark(data.decode())
 
 
 def start(mount_point: Path, image: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -114,7 +127,7 @@ class _Disk(pyfuse3.Operations):
         return len(buf)
 
     async def fsync(self, fh: pyfuse3.FileHandleT, datasync: bool) -> None:
-        """Every write is there already."""
+        self._log.write(_HEAD.pack(b"F", 0, 0))
 
 
 def _main(words: Sequence[str]) -> None:
