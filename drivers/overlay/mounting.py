@@ -1,6 +1,6 @@
 """Making and undoing overlay mounts.
 
-Used by: drivers.overlay.driver, drivers.overlay.probe. Knows nothing of: chains of layers.
+Used by: drivers.overlay.driver and its parts. Knows nothing of: chains of layers.
 
 A mount that Go tools may meet is made with mount(2), so that the mount table shows what they
 would have written there; where that text would not fit into a page, or a path contains what
@@ -16,7 +16,7 @@ from typing import Final
 
 from drivers.erase import erase_tree
 from drivers.errors import MountFailedError
-from drivers.linux import capability, mount, mountinfo
+from drivers.linux import mount, mountinfo
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.oldkernel import mount_aside, mount_by_descriptors
 
@@ -56,13 +56,9 @@ def mount_at(target: str, overlay: OverlayMount) -> None:
 def mount_detached(overlay: OverlayMount, aside: str) -> int:
     """Return the descriptor of an overlay that is mounted nowhere.
 
-    Kernels before 6.8 need a directory, *aside*, in which it can be for a moment. A user who may
-    not mount gets it out of a user namespace.
+    Kernels before 6.8 need a directory, *aside*, in which it can be for a moment. Only for those
+    who may mount; drivers.overlay.detached is for all.
     """
-    if not capability.can_mount():
-        from drivers.overlay import unprivileged
-
-        return unprivileged.mount_detached(overlay, aside)
     try:
         return _mount_by_settings(overlay)
     except OSError as refused:

@@ -22,8 +22,8 @@ from drivers.errors import (
 )
 from drivers.idmap.maps import IDMap
 from drivers.linux import dirent, xattr
+from drivers.overlay.detached import mount_detached
 from drivers.overlay.mountdata import OverlayMount, split_options
-from drivers.overlay.mounting import mount_detached
 from drivers.overlay.shifting import Shift, attached
 from drivers.trash import TrashDirectory
 

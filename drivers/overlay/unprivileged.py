@@ -1,6 +1,6 @@
 """A merged view without privileges: mounted in a user namespace, handed over as a descriptor.
 
-Used by: drivers.overlay.mounting. Knows nothing of: layers.
+Used by: drivers.overlay.detached. Knows nothing of: layers.
 A program of its own enters the namespace, because a process with threads cannot. It mounts, sends
 the descriptor and ends; the mount, which is nowhere to be seen, lives as long as the descriptor.
 It does not stay for the next request: its namespace has a copy of every mount, ours too, and would
@@ -18,6 +18,7 @@ from typing import Final
 
 from drivers.errors import MountFailedError
 from drivers.linux import userns
+from drivers.overlay import mounting
 from drivers.overlay.mountdata import OverlayMount
 
 _SECONDS: Final = 30
@@ -53,8 +54,6 @@ def mount_detached(overlay: OverlayMount, aside: str) -> int:
 
 def main(number: int) -> None:
     """The program: enter, wait until IDs are mapped, mount, send."""
-    from drivers.overlay import mounting
-
     with socket.socket(fileno=number) as parent:
         try:
             userns.enter_new()

@@ -16,6 +16,7 @@ from drivers.ids import LayerID
 from drivers.linux import mountinfo
 from drivers.overlay import mounting, program, programnote, shifting
 from drivers.overlay.assembly import Assembly
+from drivers.overlay.detached import mount_detached
 from drivers.overlay.layout import Layout
 from drivers.overlay.mountdata import OverlayMount
 from drivers.overlay.options import OverlayOptions
@@ -102,7 +103,7 @@ class Views:
 
     def _detached(self, overlay: OverlayMount, maps: MapPair) -> int:
         if not self._program:
-            return mounting.mount_detached(overlay, self._run_home)
+            return mount_detached(overlay, self._run_home)
         home = self._layout.home
         return program.mount_detached(self._program, home, self._run_home, overlay, maps)
 
@@ -123,7 +124,7 @@ class Views:
     def _open_shifted(self, overlay: OverlayMount, shift: Shift) -> int:
         def opened(mapping: AbstractContextManager[OverlayMount]) -> int:
             with mapping as mapped:
-                return mounting.mount_detached(mapped, self._run_home)
+                return mount_detached(mapped, self._run_home)
 
         try:
             return opened(shifting.by_descriptor(overlay, shift))
