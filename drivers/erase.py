@@ -1,6 +1,6 @@
 """Erasing a tree that strangers filled, without ever leaving it.
 
-Used by: drivers.trash, drivers.archive. Knows nothing of: layers, locks.
+Used by: the drivers, drivers.trash, drivers.archive, backend.api. Knows nothing of: layers, locks.
 
 Links are removed, never followed. A mount below is no part of the tree: it is taken off first,
 and a directory that still has one is an error, not a way on. Nothing is created, so a full file

@@ -1,6 +1,6 @@
 """How a waiting caller came to us: by a path, which it can walk again, or by a descriptor.
 
-Used by: fusefs.native. Knows nothing of: FUSE, nodes.
+Used by: fusefs.{native,stalewalks}. Knows nothing of: FUSE, nodes.
 The kernel answers ESTALE by walking the path once more, but only in system calls that have a path.
 /proc/PID/syscall tells which call a waiting thread is in.
 """

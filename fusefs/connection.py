@@ -1,6 +1,6 @@
 """One connection to the kernel: made, shown at the mount point, taken down.
 
-Used by: fusefs.session. Knows nothing of: requests, nodes, the store.
+Used by: fusefs.{serving,session}. Knows nothing of: requests, nodes, the store.
 
 With CAP_SYS_ADMIN the mount is made detached, with all its options, and moved to the mount point
 when the kernel and we have agreed on the protocol; so nobody ever sees half a mount. Without it

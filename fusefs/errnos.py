@@ -1,6 +1,6 @@
 """Which errno a program sees for which of our exceptions (tree.md, section 9).
 
-Used by: fusefs.request, and whoever writes a line about a refusal.
+Used by: fusefs.request.
 Knows nothing of: FUSE, nodes, the store. A test proves that no StorageError is missing here.
 """
 

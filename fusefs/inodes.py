@@ -1,6 +1,6 @@
 """Which node each inode number stands for, and how often the kernel holds it.
 
-Used by: fusefs.operations. Knows nothing of: FUSE, event loops, what a node does.
+Used by: fusefs.answering. Knows nothing of: FUSE, event loops, what a node does.
 Rule: every name that is given to the kernel (lookup, create, a line of readdir) is one hold; the
 kernel gives holds back by forget. Touched only between two awaits, so without a lock.
 """

@@ -1,6 +1,6 @@
 """Where the log of a mount goes.
 
-Used by: fusefs.session and fusefs.daemon. Knows nothing of: what is logged.
+Used by: fusefs.session. Knows nothing of: what is logged.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The directory that a tree is mounted on: is it fit, and is it ours alone?
 
-Used by: fusefs.session. Knows nothing of: FUSE requests, the store, dead mounts' recovery
-(fusefs.heldmounts).
+Used by: fusefs.{session,connection,umountverb}. Knows nothing of: FUSE requests, the store, dead
+mounts' recovery (fusefs.heldmounts).
 Rule: no system call here touches another file system that is mounted there. A dead one answers
 ENOTCONN, which naive code reads as an empty directory, and one whose daemon hangs answers never;
 the kernel's mount table is asked instead.

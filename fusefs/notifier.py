@@ -1,6 +1,6 @@
 """What the kernel must forget, and pollers it must wake: one queue, one thread.
 
-Used by: fusefs.watch, fusefs.native, fusefs.session. Knows nothing of: nodes, the store.
+Used by: fusefs.serving (makes it), fusefs.session. Knows nothing of: nodes, the store.
 A notice may wait until requests on that directory are done, so it is never given inside one: a
 thread of its own gives them. A storm of notices about one entry is one notice; what is not yet
 given when the mount ends is dropped, with everything that the kernel remembered.

@@ -1,6 +1,6 @@
 """What can be said about a mount with ``-o``, as a value (pure).
 
-Used by: fusefs.cli (makes one), fusefs.session, fusefs.native and the nodes that show it.
+Used by: fusefs.mountverb (makes one), fusefs.{daemon,session,native}.
 Knows nothing of: the store, mounting. Options that choose the store (``store=`` and its kin) are
 kept as text: they belong to the command line.
 """

@@ -1,6 +1,7 @@
 """The boundary: nothing but FUSEError leaves a request handler.
 
-Used by: fusefs.operations, on each of its handlers. Knows nothing of: what the handlers do.
+Used by: fusefs.{operations,answering}, on each handler; fusefs.serving makes the boundary.
+Knows nothing of: what the handlers do.
 Anything else that escaped would end the main loop of pyfuse3 and with it the mount. Here every
 exception becomes its errno (fusefs.errnos), a refusal becomes a line of ``/errors``, a bug becomes
 EIO for that caller and one line of the log, and a change in a read-only mount becomes EROFS.

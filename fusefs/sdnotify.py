@@ -1,6 +1,6 @@
 """Tell systemd how the mount is doing, when it asked to know.
 
-Used by: fusefs.session. Knows nothing of: where the address came from (backend.config reads the
+Used by: fusefs.serving. Knows nothing of: where the address came from (backend.config reads the
 environment). Never fails: a service must not end because nobody listens.
 """
 

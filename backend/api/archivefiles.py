@@ -1,6 +1,7 @@
 """The files of an image archive: a directory, a tar, or a compressed tar, read by name.
 
-Used by: backend.api.importing. Knows nothing of: manifests, images, stores.
+Used by: backend.store (opens), backend.api.importing (reads).
+Knows nothing of: manifests, images, stores.
 
 Archives come from strangers. A directory is read beneath its own root; of a tar only the names
 and places of its members are kept, and links in it lead to other members.

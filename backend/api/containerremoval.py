@@ -1,6 +1,6 @@
 """How a container goes: its layer, its directories, its record at last.
 
-Used by: backend.api.{containers,anykind,upkeep}. Knows nothing of: who may delete what.
+Used by: backend.api.{containers,anykind,repair,upkeep}. Knows nothing of: who may delete what.
 Crash table: backend/LOCKING.md.
 """
 

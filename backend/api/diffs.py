@@ -1,6 +1,6 @@
 """What a layer adds to another, as an archive, and how large it is.
 
-Used by: backend.api.layers. Knows nothing of: how drivers compare (Driver.diff).
+Used by: backend.api.{layers,check}. Knows nothing of: how drivers compare (Driver.diff).
 No lock is held while an archive is read out, since nobody knows how slow its reader is. A layer
 that is deleted meanwhile makes the archive end with an error, and so does one that is applied to:
 each file's checksum is compared. Source: containers/storage layers.go (Diff).

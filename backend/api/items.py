@@ -1,6 +1,6 @@
 """How images and containers keep keys, sizes and digests of their data items in step (pure).
 
-Used by: backend.api.{attached,images,containermaking}. Knows nothing of: files.
+Used by: backend.api.{attached,containermaking}. Knows nothing of: files.
 """
 
 from types import MappingProxyType

@@ -1,6 +1,6 @@
 """The SELinux labels of a new container, no two of which share a level.
 
-Used by: backend.api.containermaking. Knows nothing of: what labels are made of.
+Used by: backend.api.{containermaking,containers}. Knows nothing of: what labels are made of.
 """
 
 import os

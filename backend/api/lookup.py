@@ -1,6 +1,6 @@
 """Which object a reference means (no I/O).
 
-Used by: backend.api, backend.cli. The order is the Go tools': ID, name, (a container's layer,)
+Used by: backend.api. The order is the Go tools': ID, name, (a container's layer,)
 unique prefix of an ID.
 """
 

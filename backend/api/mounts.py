@@ -1,8 +1,7 @@
 """Mounting layers at their place in the driver's home, counted as the Go tools count.
 
-Used by: backend.store (as Store.mounts), backend.api.imagemounts. Knows nothing of: how a driver
-mounts.
-The kernel's mount table decides where it and the counts disagree.
+Used by: backend.store (as Store.mounts), backend.api.{imagemounts,copying}. Knows nothing of: how a
+driver mounts. The kernel's mount table decides where it and the counts disagree.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """What is asked of a new layer, checked against the records.
 
-Used by: backend.api.{layers,making,staging,putting}. Knows nothing of: directories, archives.
+Used by: backend.api.{layers,staging,putting}, backend.cli.creating.
+Knows nothing of: directories, archives.
 Source of the rules: containers/storage store.go (putLayer, populateLayerOptions).
 """
 

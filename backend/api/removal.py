@@ -1,6 +1,7 @@
 """How a layer goes: record out, rename away, erase outside the locks.
 
-Used by: backend.api.{layers,images,containers}, and as the sweep of every write section.
+Used by: what deletes or replaces layers in backend.api; backend.store, as the sweep of every write
+section.
 Knows nothing of: who may delete what. Crash table: backend/LOCKING.md.
 """
 

@@ -1,7 +1,8 @@
 """Preparing the content of a new layer before any lock is taken.
 
-Used by: backend.api.layers (copies of a parent), backend.api.putting (archives). Knows nothing of:
-archives. Nobody waits for a lock while files are written; in the end all is looked at again.
+Used by: backend.api.{layers,precopied} (copies of a parent), backend.api.putting (archives). Knows
+nothing of: archives. Nobody waits for a lock while files are written; in the end all is looked at
+again.
 """
 
 from collections.abc import Iterator

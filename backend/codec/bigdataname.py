@@ -1,8 +1,9 @@
 """Which file of its object a big data item lives in (pure).
 
-Used by: backend.files.bigdata, fusefs. Source of the rule: containers/storage store.go
-(makeBigDataBaseName), with its quirk: the scan stops *after* the first odd character and encodes
-only if anything follows, so a key whose one odd character is its last stays as it is.
+Used by: backend.files.bigdata, backend.api.{check,upkeep}, fusefs. Source of the rule:
+containers/storage store.go (makeBigDataBaseName), with its quirk: the scan stops *after* the first
+odd character and encodes only if anything follows, so a key whose one odd character is its last
+stays as it is.
 """
 
 from __future__ import annotations

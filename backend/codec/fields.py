@@ -1,9 +1,9 @@
 """Which JSON member holds which field of a record, in the order the Go tools write them (pure).
 
-Used by: backend.codec.recordfiles. Source: the struct tags in containers/storage layers.go,
-images.go, containers.go. A reader takes decoded JSON and raises ValueError if it is of the wrong
-kind; ``null`` never reaches one, it is the zero value. A writer makes JSON text where the plain
-encoding would differ from Go's.
+Used by: backend.codec.{recordfiles,plainrecords,imageformat}. Source: the struct tags in
+containers/storage layers.go, images.go, containers.go. A reader takes decoded JSON and raises
+ValueError if it is of the wrong kind; ``null`` never reaches one, it is the zero value. A writer
+makes JSON text where the plain encoding would differ from Go's.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,7 @@
 r"""JSON as the Go tools write it, from plain Python values (pure).
 
-Used by: backend.codec.recordfiles, backend.cli (``--json``). Knows nothing of: records.
+Used by: backend.codec.{recordfiles,imageformat}, backend.files.recordfile, backend.cli
+(``--json``). Knows nothing of: records.
 
 Compact; ``< > &`` and U+2028/2029 escaped; map keys in byte order; numbers in Go's float64
 spelling (containers/storage uses json-iterator in its standard-library mode, whose only short

@@ -1,6 +1,7 @@
 """The record files of a store as bytes and as tuples of records (pure).
 
-Used by: backend.files.recordfile. Knows nothing of: which file, who may write it.
+Used by: backend.files.recordfile, backend.stores, backend.cli.kinds and fusefs.nodes.objects (to
+show). Knows nothing of: which file, who may write it.
 
 A file that the Go tools wrote comes back byte for byte. Members that we do not know keep their
 value and their place. A record that cannot be understood does not hide the others: it is reported

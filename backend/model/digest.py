@@ -1,6 +1,7 @@
 """Digests as text: ``algorithm:hex`` (pure).
 
-Used by: backend.stores.images, backend.api. Source of the rule: opencontainers/go-digest.
+Used by: backend.stores.images, backend.codec.imageformat, backend.api, backend.cli.images.
+Source of the rule: opencontainers/go-digest.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Where a store is and how to open it, as a value (pure).
 
-Used by: backend.config (fills it in), backend.store, the registry of drivers.
+Used by: backend.config (fills it in), backend.store and backend.api, fusefs.
 Knows nothing of: where a value came from is kept as text only.
 """
 

@@ -1,6 +1,6 @@
 """Image names as docker and podman write them: ``registry/path:tag`` (pure).
 
-Used by: backend.api.importing, backend.api.exporting, backend.cli.
+Used by: backend.api.{importing,exporting}.
 Source of the grammar: distribution's reference package (domain, path, tag, digest).
 """
 

@@ -1,6 +1,7 @@
 """Records of containers.
 
-Used by: backend.stores.transaction, backend.store. Knows nothing of: layers, user data.
+Used by: backend.stores.{transaction,whole}, backend.api.containers.
+Knows nothing of: layers, user data.
 Source of the rules: containers/storage containers.go (load), store.go (load, transient mode).
 """
 

@@ -1,6 +1,7 @@
 """Records of images.
 
-Used by: backend.stores.transaction, backend.store. Knows nothing of: layers, data items on disk.
+Used by: backend.stores.{transaction,whole}, backend.api.images.
+Knows nothing of: layers, data items on disk.
 Source of the rules: containers/storage images.go (load, recomputeDigests).
 """
 

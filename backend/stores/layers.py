@@ -1,7 +1,8 @@
 """Records of layers.
 
-Used by: backend.stores.transaction, backend.store. Knows nothing of: layer directories, drivers,
-mounts. Source of the rules: containers/storage layers.go (load, pickStoreLocation).
+Used by: backend.stores.{transaction,whole}, backend.api.layers. Knows nothing of: layer
+directories, drivers, mounts. Source of the rules: containers/storage layers.go (load,
+pickStoreLocation).
 """
 
 from __future__ import annotations

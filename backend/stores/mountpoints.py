@@ -1,6 +1,7 @@
 """Which layers are mounted where, and how often they are in use.
 
-Used by: backend.api.mounts, backend.store. Knows nothing of: the kernel's mount table, drivers.
+Used by: backend.stores.{transaction,whole}, backend.api.mounts.
+Knows nothing of: the kernel's mount table, drivers.
 Its lock is the innermost: it is taken while the layers are locked, and briefly. The file is state
 of the running machine, so it is replaced whole but not flushed.
 """

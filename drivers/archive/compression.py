@@ -1,6 +1,7 @@
 """The compressions of layers: which one a stream has, undoing and doing it in pieces.
 
-Used by: drivers.archive.apply, backend.api. Knows nothing of: tar.
+Used by: what reads or writes archives in drivers.archive and backend.api, fusefs.nodes.layertar.
+Knows nothing of: tar.
 
 Whatever a stream claims, memory stays bounded: pieces are small in both directions, and a window
 or dictionary that needs more than 128 MiB is refused, as the zstd command does.

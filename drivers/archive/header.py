@@ -1,6 +1,6 @@
 """One block of 512 bytes as the header of an entry: oldest (v7), ustar, GNU and star (pure).
 
-Used by: drivers.archive.scanner. Knows nothing of: extended headers, payloads, streams.
+Used by: drivers.archive.{scanner,pax}. Knows nothing of: extended headers, payloads, streams.
 
 The rules are those of Go's archive/tar, so that both see the same entries in the same bytes:
 numbers are octal or base-256, the checksum may be of signed bytes, fields end at a NUL.

@@ -1,6 +1,6 @@
 """What the header of a file on disk says: owner, kind, attributes, and which name it had before.
 
-Used by: drivers.archive.pack. Knows nothing of: tar's bytes, walking, content.
+Used by: drivers.archive.pack, backend.api.copying. Knows nothing of: tar's bytes, walking, content.
 
 Source: store-format 9.1, as the Go tools of Debian 12 (containers-storage 1.43) do it: modes with
 the bits of the kind, and owners' names as this host knows them.

@@ -1,6 +1,6 @@
 """How overlay notes in a layer's own content what an archive has other words for.
 
-Used by: drivers.archive.pack. Knows nothing of: tar, how layers are found.
+Used by: drivers.archive.pack, drivers.overlay.diffing. Knows nothing of: tar, how layers are found.
 
 Source: store-format 9.3.
 """

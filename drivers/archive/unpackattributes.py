@@ -1,6 +1,7 @@
 """Owner, mode, times and attributes of what was unpacked, in the order that keeps them all.
 
-Used by: drivers.archive.unpack. Knows nothing of: paths, whiteouts, how a file is made.
+Used by: drivers.archive.{unpack,unpackmarkers,compare}.
+Knows nothing of: paths, whiteouts, how a file is made.
 
 The owner goes first, because a change of owner takes set-id bits and capabilities away; then
 mode, times and extended attributes. What the Go tools do with times is done here as well: an

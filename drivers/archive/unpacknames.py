@@ -1,6 +1,7 @@
 """Where an entry of an archive belongs, from its name alone (pure).
 
-Used by: drivers.archive.unpack. Knows nothing of: files, links on the way.
+Used by: drivers.archive.unpack and its parts, drivers.archive.expected.
+Knows nothing of: files, links on the way.
 """
 
 from __future__ import annotations

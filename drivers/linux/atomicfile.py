@@ -1,6 +1,7 @@
 """Replace a file as a whole: readers see the old content or the new one, also after a crash.
 
-Used by: backend.files, drivers.overlay (link and lower files). Knows nothing of: what is inside.
+Used by: what writes small files in backend, drivers and fusefs.heldmounts.
+Knows nothing of: what is inside.
 The temporary name is the Go tools' (``.tmp-NAME`` and digits), so that both sides recognise litter.
 Where a lock keeps other writers of the file away it is always the same, so that the next writer
 takes over what a dead one left.

@@ -1,6 +1,6 @@
 """Opening a path that cannot lead out of a directory, whatever links are on the way.
 
-Used by: drivers, fusefs's passthrough nodes. Knows nothing of: layers.
+Used by: drivers, backend.api, fusefs's passthrough nodes. Knows nothing of: layers.
 """
 
 import errno

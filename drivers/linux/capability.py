@@ -1,6 +1,6 @@
 """What the kernel lets this process do.
 
-Used by: drivers, fusefs.native. Knows nothing of: what for.
+Used by: drivers, backend.config, fusefs. Knows nothing of: what for.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """Mounting: mount(2), umount2(2) and the mount API of Linux 5.2 and later.
 
-Used by: drivers that mount, fusefs.native. Knows nothing of: layers, overlay's options.
+Used by: drivers that mount, drivers.erase, fusefs. Knows nothing of: layers, overlay's options.
 All functions raise OSError with errno and path. Descriptors are close-on-exec.
 """
 

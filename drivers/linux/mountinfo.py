@@ -1,6 +1,6 @@
 """The kernel's mount table, /proc/self/mountinfo.
 
-Used by: drivers, fusefs.native. Knows nothing of: stores, layers.
+Used by: drivers, fusefs, backend.cli.errors. Knows nothing of: stores, layers.
 Rule: nothing here touches a mount point itself. A dead FUSE mount would answer an error, or
 never.
 """

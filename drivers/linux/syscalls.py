@@ -1,6 +1,7 @@
 """One way to make a system call, or one of the C library's, that has no Python function.
 
-Used by: the other modules of drivers.linux. Knows nothing of: what any call means.
+Used by: the other modules of drivers.linux, drivers.archive.packentry.
+Knows nothing of: what any call means.
 ctypes is loaded by the first call: most commands make none.
 """
 

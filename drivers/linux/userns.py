@@ -1,6 +1,7 @@
 """User namespaces: entering a new one, giving it the IDs of the user, and making one for a map.
 
-Used by: drivers.overlay, fusefs.session. Knows nothing of: what is done inside.
+Used by: drivers.overlay, drivers.linux.inside, fusefs.session.
+Knows nothing of: what is done inside.
 One process enters (:func:`enter_new`); then its parent, outside, maps the IDs (:func:`map_ids`),
 because the setuid helpers do that for processes of the user only from there.
 """

@@ -1,6 +1,6 @@
 """From a request to mount a layer to the one overlay that the kernel is to make.
 
-Used by: drivers.overlay.driver and its parts. Knows nothing of: mounting it, who asked.
+Used by: drivers.overlay.views. Knows nothing of: mounting it, who asked.
 Paths are checked here: whatever is named was found by the layout and is no link.
 """
 

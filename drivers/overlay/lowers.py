@@ -1,6 +1,6 @@
 """The texts that tie overlay layers together: link, lower, lower-layers and the l/ links (pure).
 
-Used by: drivers.overlay.layout. Knows nothing of: where they are stored.
+Used by: drivers.overlay.{layout,creation,inspection}. Knows nothing of: where they are stored.
 
 link           the layer's short name, 26 letters of base32
 l/SHORT        a symbolic link to ../ID/diff

@@ -1,6 +1,6 @@
 """What to tell the kernel to mount an overlay, in both of its languages (pure).
 
-Used by: drivers.overlay.mounting. Knows nothing of: where layers are, whether a mount works.
+Used by: what mounts in drivers.overlay. Knows nothing of: where layers are, whether a mount works.
 """
 
 from collections.abc import Iterable

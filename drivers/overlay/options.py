@@ -1,6 +1,6 @@
 """The overlay driver's own options, as a value (pure).
 
-Used by: drivers.overlay.driver. Knows nothing of: where they were configured.
+Used by: drivers.overlay.driver and its parts. Knows nothing of: where they were configured.
 """
 
 from collections.abc import Sequence

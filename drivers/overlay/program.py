@@ -1,6 +1,6 @@
 """Overlays that a program mounts (fuse-overlayfs), where the kernel cannot or should not.
 
-Used by: drivers.overlay.views. Knows nothing of: chains of layers, who counts mounts.
+Used by: drivers.overlay.{driver,views}. Knows nothing of: chains of layers, who counts mounts.
 
 Which program it is says drivers.overlay.programnote.
 """

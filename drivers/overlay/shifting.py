@@ -1,6 +1,7 @@
 """Lower directories under other owners: for the time of a mount, copies of the homes that map IDs.
 
-Used by: drivers.overlay.driver. Knows nothing of: which layers are merged, whose maps these are.
+Used by: drivers.overlay.{driver,views,probe}.
+Knows nothing of: which layers are merged, whose maps these are.
 
 The kernel takes the copies either from HOME/ID/mapped/NUMBER, where the Go tools have them too,
 or, since 6.15, from descriptors. The overlay keeps what it needs of them, so they are taken away

@@ -1,6 +1,6 @@
 """What is computed once, for each table of records for example, and kept as long as the table.
 
-Used by: listings of ten thousand entries, fusefs.difference. A table never changes, so what is
+Used by: listings of ten thousand entries, fusefs.nodes.context. A table never changes, so what is
 computed from it stays true. Thread-safe: two threads may compute the same value, once each.
 """
 

@@ -1,7 +1,7 @@
 """What happened: refused operations and events, kept for a while and followed by readers.
 
-Used by: fusefs.request (refusals), fusefs.watch and fusefs.native (events), the nodes ``errors``,
-``events`` and ``log``. Knows nothing of: FUSE, the store. Thread-safe; never blocks for long.
+Used by: fusefs.request (refusals), fusefs.session (events), the nodes ``errors``, ``events`` and
+``log``. Knows nothing of: FUSE, the store. Thread-safe; never blocks for long.
 """
 
 import errno as errno_names

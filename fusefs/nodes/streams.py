@@ -1,4 +1,4 @@
-"""``errors``, ``events`` and ``log``: the journal as files.
+"""``events``: the journal as a file that readers follow.
 
 Used by: fusefs.nodes.root. Knows nothing of: who writes the journal.
 """
