@@ -22,7 +22,7 @@ Found = Set[tuple[str, str, Fault]]
 
 @pytest.mark.parametrize("driver", DRIVERS)
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -55,10 +55,11 @@ def test_any_damage_is_told_and_only_what_is_half_made_goes(
         whole = [place for place in left if stays_whole(trees, place)]
         before = state(paths_of(forest, whole))
         with open_store(forest.options) as store:
-            plan = store.plan_repair(store.check(Depth.DIGESTS), containers=True)
-            done = store.repair(plan.steps)
-            assert [step.error for step in done if step.error] == []
-            assert plan.left == ()
+            for _ in range(2):  # what is behind a lost link is seen when that is written again
+                plan = store.plan_repair(store.check(Depth.DIGESTS), containers=True)
+                done = store.repair(plan.steps)
+                assert [step.error for step in done if step.error] == []
+                assert plan.left == ()
         assert {one for one in found(forest.options) if one[2] is not Fault.UNVERIFIABLE} == set()
         assert {forest.layers[place] for place in whole} <= listed(forest.options)
         assert state(paths_of(forest, whole)) == before
