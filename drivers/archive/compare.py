@@ -262,6 +262,8 @@ def _lost_attributes(found: Found, entry: Entry) -> Iterator[bytes]:
             if _attribute(found, key) != value:
                 yield key
         except OSError as error:
+            if is_shortage(error) or is_of_disk(error):
+                raise
             if error.errno != errno.ENOTSUP:
                 yield key
 

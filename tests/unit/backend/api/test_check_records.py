@@ -12,6 +12,7 @@ import pytest
 
 from backend import Store, StoreOptions, open_store
 from backend.model.findings import Depth, Fault
+from drivers.linux import xattr
 from tests.support.tars import archive
 
 pytestmark = pytest.mark.root
@@ -55,3 +56,21 @@ def test_an_archive_that_cannot_be_looked_for_is_not_called_lost(
     monkeypatch.setattr(os, "lstat", failing(os.lstat))
     monkeypatch.setattr(os, "stat", failing(os.stat))
     assert {one.fault for one in loaded.check(Depth.FILES).findings} == {Fault.UNREADABLE}
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EIO, Fault.UNREADABLE), (errno.ENODATA, Fault.LAYER_ATTRIBUTES)]
+)
+def test_an_attribute_that_cannot_be_read_is_not_called_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int, told: Fault
+) -> None:
+    pax = {"SCHILY.xattr.security.capability": "\1\0\0\2" + "\0" * 16}
+    store.layers.put(io.BytesIO(archive(tarfile.PAX_FORMAT, ("file", b"x", {"pax_headers": pax}))))
+    assert store.check(Depth.FILES, unreferenced_age=60).findings == ()
+
+    def failing(parent: int, name: bytes, key: bytes) -> bytes:
+        raise OSError(number, os.strerror(number), name)
+
+    monkeypatch.setattr(xattr, "get_at", failing)
+    found = store.check(Depth.FILES, unreferenced_age=60).findings
+    assert {one.fault for one in found} == {told}
