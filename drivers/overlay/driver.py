@@ -329,6 +329,7 @@ class OverlayDriver(Comparing):
         return b"user.overlay." if self._where.rootless else b"trusted.overlay."
 
     def _probe(self) -> "Probe":
+        from drivers.linux import capability
         from drivers.overlay.probe import Probe
 
         return Probe(
@@ -336,7 +337,8 @@ class OverlayDriver(Comparing):
             self._run_home,
             self._options.mount_options,
             prefix=self._xattr_prefix(),
-            remember_only=self._where.read_only,
+            # Who may not mount would only find that out, and the Go tools believe the memory.
+            remember_only=self._where.read_only or not capability.can_mount(),
         )
 
 

@@ -115,6 +115,19 @@ def test_a_user_mounts_reads_writes_and_unmounts_without_privileges(own: Own) ->
     assert not own.mounted()
 
 
+@pytest.mark.parametrize("own", ["overlay"], indirect=True)
+def test_who_may_not_mount_finds_out_nothing_about_overlay_for_others(own: Own) -> None:
+    """The Go tools believe such a finding, and would turn to a mount program for ever."""
+    own.shell(own.command("mount", own.where))
+
+    status = own.shell(f"ls -l {own.where} >/dev/null; cat {own.where}/status")
+
+    assert '"Supports d_type": "true"' in status
+    home, memory = f"{own.store[1]}/overlay", f"{own.store[3]}/overlay"
+    assert "-false" not in own.shell(f"ls -R {memory}", check=False)
+    assert "tempdirs" not in own.shell(f"ls {home}")
+
+
 def test_owners_on_disk_are_shown_where_that_is_asked_for(own: Own) -> None:
     own.shell(own.command("mount", "-o", "ids=host", own.where))
 
