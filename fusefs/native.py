@@ -68,6 +68,15 @@ class Attached:
     since: float = field(default_factory=time.monotonic)
 
 
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Log what goes wrong: the FUSE path serves everybody all the same."""
+    try:
+        yield
+    except (OSError, StorageError) as problem:
+        log.warning("native mounts: %s", problem)
+
+
 class NativeMounts:
     """The native mounts of one tree."""
 
@@ -113,14 +122,16 @@ class NativeMounts:
         """Once the tree is visible, offer native mounts and take idle ones away; never returns."""
         await self._visible.wait()
         try:
-            await self._offload.mounts(self._begin)
+            with _told():
+                await self._offload.mounts(self._begin)
         finally:
             self._begun.set()
         period = max(self._options.idle_seconds / 2, 0.05)
         while True:
             await trio.sleep(period)
-            await self._offload.mounts(self._expire_now)
-            await self._offload.records(self._content.close_idle, self._options.idle_seconds)
+            with _told():
+                await self._offload.mounts(self._expire_now)
+                await self._offload.records(self._content.close_idle, self._options.idle_seconds)
 
     async def before(self, node: Node, caller: Caller, *, locked: bool) -> None:
         """Prepare *node* for a request of *caller*, or send the caller over to a native mount.
@@ -179,11 +190,7 @@ class NativeMounts:
         if found is None or found.device != self._device:
             log.warning("%s: the tree is not there; no native mounts", where)
             return
-        try:
-            self._held.begin(found.target, found.id)
-        except OSError as problem:
-            log.warning("%s: nobody could clean up after us; no native mounts", problem)
-            return
+        self._held.begin(found.target, found.id)
         if self._enabled:
             mount.make_private(where)
             self._root_id = found.id

@@ -68,7 +68,7 @@ def test_a_run_root_that_cannot_be_written_takes_only_the_native_mounts_away(
         for _ in range(3):
             assert read(mounted.where / small.web / "one") == b"1\n"
         assert native(mounted) == set()
-        assert "no native mounts" in mounted.log_text()
+        assert "native mounts: " in mounted.log_text()
         mounted.close()
     finally:
         mounttable.unmount_below(roots.run)
