@@ -31,7 +31,7 @@ def run(request: Request) -> int:
     """Unmount; exit codes are those of umount(8). What is no path is an object."""
     arguments = request.line.arguments
     if not are_places(arguments):
-        return mounting.unmount(request)
+        return _unmount_objects(request)
     if len(arguments) > 1:
         request.output.error(f"{arguments[1]!r} is too much: one MOUNTPOINT at a time")
         return USAGE_FAILED
@@ -49,6 +49,16 @@ def run(request: Request) -> int:
     else:
         return 0
     return _FAILED
+
+
+def _unmount_objects(request: Request) -> int:
+    exit_code = mounting.unmount(request)
+    name = request.line.arguments[-1]
+    entry = mountinfo.at(resolved(name)) if exit_code else None
+    if entry is not None and entry.fstype == FSTYPE:
+        remedy = f"to take the tree there away, run: storagefs umount ./{name}"
+        request.output.error(f"{name} is a directory here", remedy)
+    return exit_code
 
 
 def _check_is_ours(where: str) -> None:

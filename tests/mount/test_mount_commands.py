@@ -39,7 +39,9 @@ class Commands:
             (self._bin / name).symlink_to("storagefs")
 
     def run(self, name: str, *words: str) -> subprocess.CompletedProcess[bytes]:
-        return process.run([str(self._bin / name), *words], check=False, timeout=30)
+        """Run it in the directory of the mount point."""
+        where = self.where.parent
+        return process.run([str(self._bin / name), *words], check=False, timeout=30, cwd=where)
 
     def storagefs(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         store = ("--graph", str(self.roots.graph), "--run", str(self.roots.run))
@@ -167,6 +169,16 @@ def test_after_a_lazy_umount_the_place_is_free_although_the_last_user_stays(
     assert taken.returncode == 32
     assert f"storagefs umount {where}".encode() in taken.stderr
     assert commands.storagefs("umount", where).returncode == 0
+
+
+def test_umount_of_a_bare_name_says_how_to_name_a_tree(commands: Commands) -> None:
+    assert commands.storagefs("mount", str(commands.where)).returncode == 0
+
+    done = commands.storagefs("umount", commands.where.name)
+
+    assert done.returncode == 1
+    assert f"storagefs umount ./{commands.where.name}".encode() in done.stderr
+    assert commands.mounted() is not None
 
 
 def test_errors_prints_what_was_refused(commands: Commands) -> None:
