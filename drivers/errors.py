@@ -20,6 +20,7 @@ name the object and the file. Knows nothing of: errno values (fusefs.errnos maps
 """
 
 from errno import (
+    EACCES,
     EBADMSG,
     EDQUOT,
     EINTR,
@@ -185,6 +186,14 @@ def is_of_disk(error: BaseException | None) -> bool:
     What is there may be whole: nothing should be deleted for it.
     """
     return _came_of(error, (EIO, EBADMSG, EUCLEAN, ESTALE, ETIMEDOUT))
+
+
+def is_unreadable(error: BaseException | None) -> bool:
+    """Whether *error* says, at any remove, that nobody could look: the disk, or who may read it.
+
+    Like :func:`is_of_disk` for those whose question is not what they may do.
+    """
+    return is_of_disk(error) or _came_of(error, (EACCES, EPERM))
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -25,14 +25,14 @@ from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
 from drivers.archive.compression import Compression
-from drivers.errors import LayerDirectoryError, StorageError, is_of_disk, is_shortage
+from drivers.errors import LayerDirectoryError, StorageError, is_shortage, is_unreadable
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
 from drivers.linux.presence import is_there
 
 DAY: Final = 86_400.0
+_DISK: Final = checkcontent.UNREADABLE_REMEDY
 _PULL: Final = "delete the images on it and pull them again"
-_DISK: Final = "look at the messages of the kernel, and at the disk"
 _NANOSECONDS: Final = 1e9
 
 Tell = Callable[[str], None]
@@ -100,7 +100,7 @@ class _Check:
         try:
             damages = driver.inspect(layer.id, layer.parent)
         except (StorageError, OSError) as error:
-            if not is_of_disk(error):
+            if not is_unreadable(error):
                 raise
             yield self._of_layer(layer, Fault.UNREADABLE, driver.home, str(error), _DISK)
             return
@@ -142,7 +142,7 @@ class _Check:
         except (StorageError, OSError) as error:
             if is_shortage(error):
                 raise
-            fault = Fault.UNREADABLE if is_of_disk(error) else Fault.LAYER_DIGEST
+            fault = Fault.UNREADABLE if is_unreadable(error) else Fault.LAYER_DIGEST
             if fault is Fault.LAYER_DIGEST and isinstance(error, LayerDirectoryError):
                 # Its own directory is sound: it is one of a layer below, and told there.
                 reason = f"a layer below it is damaged: {error}"
@@ -239,7 +239,7 @@ def _no_item(key: str, error: InvalidValueError | OSError) -> tuple[Fault, str]:
         return Fault.DATA_MISSING, str(error)
     if is_shortage(error):
         raise error
-    fault = Fault.UNREADABLE if is_of_disk(error) else Fault.DATA_MISSING
+    fault = Fault.UNREADABLE if is_unreadable(error) else Fault.DATA_MISSING
     return fault, f"data item {key!r}: {error.strerror}"
 
 

@@ -24,7 +24,8 @@ class Depth(enum.IntEnum):
 class Fault(enum.Enum):
     """What is wrong. The values are stable: scripts read them.
 
-    UNREADABLE is the disk's fault: what lies there may be whole, and no repair takes it away.
+    UNREADABLE is the fault of the disk, or of who looks and may not: what lies there may be whole,
+    and no repair takes it away.
     """
 
     RECORD = "record"

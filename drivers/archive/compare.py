@@ -24,7 +24,7 @@ from drivers.archive.entry import (
 )
 from drivers.archive.expected import Expected, Item, relative
 from drivers.archive.unpackattributes import stored_attributes
-from drivers.errors import is_of_disk, is_shortage
+from drivers.errors import is_of_disk, is_shortage, is_unreadable
 from drivers.idmap.maps import IDMap, to_container
 from drivers.linux import treewalk, xattr
 from drivers.linux.treewalk import Found
@@ -141,7 +141,7 @@ class _Comparison:
         except OSError as error:
             if is_shortage(error):
                 raise
-            if is_of_disk(error):
+            if is_unreadable(error):
                 aspect = Aspect.UNREADABLE
             how = f"cannot be read: {error.strerror}"
         if how:

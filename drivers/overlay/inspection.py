@@ -10,7 +10,7 @@ file or from the link in ``l/``.
 import os
 from collections.abc import Iterator
 
-from drivers.errors import LayerDirectoryError, UnsafeNameError, is_of_disk, is_shortage
+from drivers.errors import LayerDirectoryError, UnsafeNameError, is_shortage, is_unreadable
 from drivers.ids import LayerID
 from drivers.linux import atomicfile
 from drivers.overlay import lowers
@@ -109,7 +109,7 @@ def _text(layer: LayerID, directory: str, name: str) -> str | None:
     try:
         return read_small_file(layer, os.path.join(directory, name)).rstrip("\n")
     except (OSError, LayerDirectoryError) as damage:
-        if is_shortage(damage) or is_of_disk(damage):
+        if is_shortage(damage) or is_unreadable(damage):
             raise
         return None
 

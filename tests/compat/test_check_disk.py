@@ -1,7 +1,9 @@
 """What a check and a repair do where a disk does not give what it has."""
 
+import io
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +11,9 @@ import pytest
 
 from backend import Store, open_store
 from backend.model.findings import Depth, Fault
-from tests.support import smallstore
+from tests.support import process, smallstore
 from tests.support.gotools import Roots
-from tests.support.ociimage import Entry, write_layout
+from tests.support.ociimage import Entry, layer_tar, write_layout
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -58,3 +60,14 @@ def test_a_file_that_the_disk_does_not_give_is_told_and_nothing_is_removed(
     assert plan.steps == ()
     assert {finding.fault for finding in plan.left} == {Fault.UNREADABLE}
     assert all("disk" in finding.remedy for finding in plan.left)
+
+
+def test_what_may_not_be_read_is_not_called_damaged(roots: Roots) -> None:
+    with open_store(smallstore.options(roots)) as store:
+        store.layers.put(io.BytesIO(layer_tar([Entry("secret", b"of nobody", mode=0)])))
+    command = [sys.executable, "-m", "fusefs.cli", "--root", roots.graph, "--runroot", roots.run]
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    done = process.run([*command, "repair", "--containers", "--apply"], timeout=30, check=False)
+    said = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout, len(said)) == (1, b"", 2)
+    assert all("Permission denied" in line and "who may read it" in line for line in said)
