@@ -16,7 +16,7 @@ def entry(node: Node, attributes: Attributes) -> pyfuse3.EntryAttributes:
     out = pyfuse3.EntryAttributes()
     out.st_ino = node.ino
     out.entry_timeout = node.entry_timeout
-    out.attr_timeout = node.attr_timeout
+    out.attr_timeout = node.attr_timeout if attributes.settled else 0
     out.st_mode = attributes.mode
     out.st_nlink = attributes.nlink
     out.st_uid = attributes.uid

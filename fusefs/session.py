@@ -119,6 +119,7 @@ class _Parts:
             self._held,
             self._guard,
             can_mount=can_mount,
+            covered=self._native_wanted,
             read_only=mount.read_only,
             looks=_looks(mount),
         )

@@ -35,7 +35,10 @@ def node_ino(*role: str) -> Ino:
 
 
 class Attributes(NamedTuple):
-    """stat(2) of a node; times in nanoseconds since the epoch, ``blocks`` of 512 bytes."""
+    """stat(2) of a node; times in nanoseconds since the epoch, ``blocks`` of 512 bytes.
+
+    ``settled`` is False for what stands in until the node is looked at: not to be remembered.
+    """
 
     ino: Ino
     mode: int
@@ -49,6 +52,7 @@ class Attributes(NamedTuple):
     atime_ns: int = 0
     mtime_ns: int = 0
     ctime_ns: int = 0
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,23 +65,26 @@ class ContentDirectory(RootDirectory):
     """A directory that can carry a native mount (tree.md: [native]).
 
     Its attributes answer from memory: those of the content once it was opened, before that only
-    what every root of a tree has. So the kernel asks anew each time; the request that asks opens
-    the content, or covers the directory.
+    what every root of a tree has. Where a native mount may come (*covered*) the kernel asks anew
+    each time; the request that asks covers the directory, or opens the content.
     """
 
     attributes_in_memory = True
 
-    def __init__(self, view: View, ino: Ino, key: ObjectKey, source: Source) -> None:
+    def __init__(
+        self, view: View, ino: Ino, key: ObjectKey, source: Source, *, covered: bool
+    ) -> None:
         super().__init__(view, ino)
         self.key = key
         self.source = source
-        self.attr_timeout = 0.0
+        if covered:
+            self.attr_timeout = 0.0
 
     def attributes(self) -> Attributes:
         """Attributes of the content's root, as far as they are known without opening it."""
         if self.view.is_open:
             return self.shown(self.status())
-        unknown = Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o755, nlink=2)
+        unknown = Attributes(ino=self.ino, mode=stat.S_IFDIR | 0o755, nlink=2, settled=False)
         return self.view.shown(unknown)
 
 
@@ -95,11 +98,12 @@ class Content:
         guard: DeletionGuard,
         *,
         can_mount: bool,
+        covered: bool = False,
         read_only: bool = False,
         looks: Looks = AS_STORED,
     ) -> None:
         self._store, self._holder, self._guard, self._looks = store, holder, guard, looks
-        self._can_mount, self._read_only = can_mount, read_only
+        self._can_mount, self._covered, self._read_only = can_mount, covered, read_only
         self.detach: Callable[[ObjectKey], None] = _nothing_attached
         """Takes native mounts of an object away (fusefs.native); MountedError if one is busy."""
         self._lock = Lock()
@@ -248,7 +252,7 @@ class Content:
                     rebase=rebase,
                 )
                 self._views[name] = view
-        return ContentDirectory(view, node_ino(*role), key, source)
+        return ContentDirectory(view, node_ino(*role), key, source, covered=self._covered)
 
     def _open(self, name: str, key: ObjectKey, source: Source) -> int:
         self._make_room()
