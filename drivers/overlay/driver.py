@@ -60,7 +60,9 @@ class OverlayDriver(Comparing):
         """Return what ``storagefs status`` says about overlay."""
         from drivers.linux import mountinfo
 
-        place = self.home if os.path.isdir(self.home) else self._where.graph_root
+        place = self.home
+        while not os.path.isdir(place):  # where it would be made
+            place = os.path.dirname(place)
         fd = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
             number = mountinfo.mount_id(fd)

@@ -39,3 +39,14 @@ def test_one_of_an_additional_store_stays_and_is_told(tmp_path: Path) -> None:
     assert (done.code, done.text) == (0, "own\nhalf\n")
     assert b"layer half: " in done.err
     assert (tmp_path / "graph" / "vfs" / "dir" / "half").exists()
+
+
+@pytest.mark.parametrize("driver", ["overlay", "vfs", "btrfs"])
+def test_a_look_at_a_store_that_is_not_there_fails_nowhere_and_makes_none(
+    tmp_path: Path, driver: str
+) -> None:
+    storagefs = Storagefs(Roots(tmp_path / "no/graph", tmp_path / "no/run"), driver)
+    for verb in ("layers", "images", "containers", "storage-layers", "status", "check", "config"):
+        assert storagefs(verb).code == 0, verb
+    assert storagefs("status").text.startswith(f"Root: {tmp_path}/no/graph\n")
+    assert not (tmp_path / "no").exists()
