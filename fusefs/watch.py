@@ -92,23 +92,23 @@ class Watcher:
                 await self._refresh()
                 continue
             now = await self._offload.records(_stamps, self._files)
-            if now != stamps:
+            if now != stamps and await self._refresh():
                 stamps = now
-                await self._refresh()
 
-    async def _refresh(self) -> None:
-        """Take a snapshot. A store that cannot be read stays as it was last seen."""
+    async def _refresh(self) -> bool:
+        """Take a snapshot. A store that cannot be read stays as it was last seen: False then."""
         try:
             new = await self._offload.records(self._store.snapshot)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the mount goes on
             if str(failure) != self._complaint:
                 log.warning("the store cannot be read again: %s", failure)
                 self._complaint = str(failure)
-            return
+            return False
         self._complaint = ""
         old, self._seen = self._seen, new
         if new is not old:
             await self._offload.records(self._changed)
+        return True
 
 
 class _Directories:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from backend.errors import LockTimeoutError
 from backend.model.snapshot import ContainerTable, ImageTable, LayerTable, Snapshot
 from fusefs import watch
 from fusefs.offload import Offload
@@ -23,9 +24,12 @@ class OneFile:
     def __init__(self, path: Path) -> None:
         self.path, self.text, self.taken = path, "", 0
         self.current = empty()
+        self.locked = False
 
     def snapshot(self) -> Snapshot:
         self.taken += 1
+        if self.locked:
+            raise LockTimeoutError("records", 1, "somebody")
         text = self.path.read_text()
         if text == "damaged":
             raise OSError("cannot be read")
@@ -126,6 +130,29 @@ def test_a_store_that_cannot_be_read_for_a_while_is_seen_again(tmp_path: Path) -
         store.path.write_text("damaged")
         await trio.sleep(0.3)
         store.path.write_text("whole")
+        await until(1)
+
+    assert trio.run(_changes, store, story) == 1
+
+
+@pytest.mark.parametrize("has_inotify", [True, False])
+def test_a_change_that_could_not_be_read_is_read_later_though_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_inotify: bool
+) -> None:
+    store = OneFile(tmp_path / "records")
+    store.path.write_text("")
+    monkeypatch.setattr(watch, "_POLL", 0.02)
+    monkeypatch.setattr(watch, "_SECOND_LOOK", 0.02)
+    if not has_inotify:
+        monkeypatch.setattr(watch, "_open_inotify", lambda: None)
+
+    async def story(until, watcher):
+        store.locked = True
+        store.path.write_text("1")
+        with trio.fail_after(5):
+            while store.taken < 3:  # noqa: ASYNC110 - a test waits for the world
+                await trio.sleep(0.01)
+        store.locked = False
         await until(1)
 
     assert trio.run(_changes, store, story) == 1
