@@ -59,6 +59,8 @@ def _run(*words: str, pass_fds: tuple[int, ...] = (), **variables: str) -> None:
     except FileNotFoundError:
         remedy = "install it (package fuse3), or mount as root"
         raise HelperError(f"{_PROGRAM} is not installed", remedy=remedy) from None
+    except subprocess.TimeoutExpired:
+        raise HelperError(f"{_PROGRAM} does not answer within {_SECONDS} s") from None
     if done.returncode != 0:
         reason = done.stderr.decode(errors="replace").strip() or f"{_PROGRAM} failed"
         raise HelperError(reason, remedy=_remedy(reason), busy="busy" in reason.lower())

@@ -108,6 +108,8 @@ def _helped(program: str, process: int, ranges: Sequence[IDMap]) -> bool:
         )
     except FileNotFoundError:
         return False
+    except subprocess.TimeoutExpired:
+        raise syscalls.error(errno.ETIMEDOUT, program) from None
     return done.returncode == 0
 
 
