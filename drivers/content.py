@@ -35,8 +35,9 @@ class ContentDirectories:
             if found is not None:
                 return found
         while self._waiting:
-            directory = _Directory(self._waiting.pop(0))
+            directory = _Directory(self._waiting[0])
             self._open.append(directory)
+            del self._waiting[0]
             found = directory.open(name)
             if found is not None:
                 return found

@@ -56,3 +56,14 @@ def test_what_is_no_file_is_not_even_opened(tmp_path: Path, name: bytes) -> None
             reader.open(name)
         assert inotify.read(timeout=0) == []
     reader.close()
+
+
+def test_a_directory_that_could_not_be_opened_is_looked_into_the_next_time(tmp_path: Path) -> None:
+    place = tmp_path / "diff"
+    content = ContentDirectories([str(place)])
+    with pytest.raises(FileNotFoundError):
+        content.open(b"file")
+    place.mkdir()
+    (place / "file").write_bytes(b"x")
+    os.close(content.open(b"file"))
+    content.close()
