@@ -109,18 +109,9 @@ class Snapshots:
 
     def watched(self) -> Sequence[str]:
         """Files that are replaced, or written to, whenever a record changes."""
-        stores = self._stores
-        every: tuple[RecordStore[Any], ...] = (
-            stores.layers,
-            *stores.more_layers,
-            stores.images,
-            *stores.more_images,
-            stores.containers,
-            stores.mounts,
-        )
         files = [
             path
-            for store in every
+            for store in self._every
             for path in (*(file.path for file in store.files), store.lock_path, store.partner_lock)
             if path
         ]
