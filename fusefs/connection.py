@@ -18,6 +18,8 @@ from fusefs import fusermount
 from fusefs.mountpoint import FSTYPE
 
 _ABORT = "/sys/fs/fuse/connections/{}/abort"
+_LONGEST_SOURCE = 255
+"""Bytes of a value that fsconfig(2) takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ def _detached_mount(descriptor: int, kind: Kind) -> int:
     if kind.read_only:
         options.append(("ro", None))
         attributes |= mount.MOUNT_ATTR_RDONLY
-    return mount.new_mount("fuse", options, attributes=attributes, source=kind.source)
+    source = kind.source if len(os.fsencode(kind.source)) <= _LONGEST_SOURCE else "storagefs"
+    return mount.new_mount("fuse", options, attributes=attributes, source=source)
 
 
 def _helper_options(kind: Kind) -> list[str]:

@@ -114,6 +114,21 @@ def test_both_spellings_of_fstab_reach_the_store(commands: Commands, name: str) 
         (commands.where / "containers/new").mkdir()
 
 
+def test_a_graph_root_may_have_a_long_and_odd_name(commands: Commands) -> None:
+    graph = commands.where.parent / ("long" * 60) / 'with, comma: colon"' / "graph"
+    graph.parent.mkdir(parents=True)
+    commands.roots.graph.rename(graph)
+    store = ("--graph", str(graph), "--run", str(commands.roots.run))
+
+    done = commands.run("storagefs", *store, "mount", str(commands.where))
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    rootfs = commands.where / "containers/sample/rootfs"
+    assert (rootfs / "srv/visitors").read_text() == "1\n"
+    (rootfs / "new").write_text("new")
+    assert "A f /new\n" in (commands.where / "containers/sample/changes").read_text()
+
+
 def test_the_helper_checks_without_mounting(commands: Commands) -> None:
     graph, run = str(commands.roots.graph), f"runroot={commands.roots.run}"
     where = str(commands.where)
