@@ -3,6 +3,7 @@
 Used by: backend.cli.command. Knows nothing of: layers.
 """
 
+from backend.cli.progress import Progress
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
 
@@ -12,7 +13,8 @@ def run(request: Request) -> int:
     *sources, target = request.line.arguments
     chown = request.values.text("chown")
     owner = _owner(chown) if chown else None
-    with request.open_store(read_only=False) as store:
+    copying = Progress(request.output, "copying")
+    with request.open_store(read_only=False) as store, copying.ticking():
         store.copy(sources, target, owner=owner)
     return 0
 

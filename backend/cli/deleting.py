@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from backend.cli import kinds
+from backend.cli.progress import Progress
 from backend.cli.request import Request
 from backend.errors import UnknownObjectError
 from drivers.errors import StorageError
@@ -40,7 +41,8 @@ def images(request: Request) -> int:
             gone: Sequence[LayerID] = ()
             failure = ""
             try:
-                gone = store.images.delete(reference, commit=not test)
+                with Progress(request.output, "deleting").ticking():
+                    gone = store.images.delete(reference, commit=not test)
             except (StorageError, OSError) as error:
                 failure = _cause(error, reference, "image")
                 _report(request, reference, failure, error)
@@ -64,7 +66,8 @@ def _each(request: Request, delete: Callable[["Store", str], object]) -> int:
         for reference in request.line.arguments:
             results[reference] = ""
             try:
-                delete(store, reference)
+                with Progress(request.output, "deleting").ticking():
+                    delete(store, reference)
             except (StorageError, OSError) as error:
                 results[reference] = _cause(error, reference, request.line.verb.kind)
                 _report(request, reference, results[reference], error)

@@ -1,6 +1,6 @@
 """How far something long has come: one line on standard error, on a terminal, after a second.
 
-Used by: verbs of backend.cli that read or check much. Knows nothing of: what is going on.
+Used by: verbs of backend.cli that read, check or delete much. Knows nothing of: what is going on.
 """
 
 import io
@@ -15,6 +15,7 @@ from backend.cli.output import Output, human_size, printable
 
 _FIRST_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.2
+_TICK_SECONDS: Final = 1.0
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -69,6 +70,29 @@ class Progress:
 
         with self:
             yield write
+
+    @contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Tell how long it takes, where nothing says how far it is."""
+        if not self._shows:
+            yield
+            return
+        from threading import Event, Thread
+
+        begun, ended = time.monotonic(), Event()
+
+        def tick() -> None:
+            while not ended.wait(_TICK_SECONDS):
+                self.show(f"{time.monotonic() - begun:.0f} s")
+
+        ticker = Thread(target=tick, daemon=True)
+        with self:
+            ticker.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                ticker.join()
 
     def _write(self, text: str) -> None:
         self._error.write(text.encode("utf-8", "backslashreplace"))

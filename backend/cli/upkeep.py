@@ -6,6 +6,7 @@ Used by: backend.cli.command. Knows nothing of: what they take away.
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from backend.cli.progress import Progress
 from backend.cli.request import Request
 from backend.errors import InvalidValueError
 
@@ -36,7 +37,8 @@ def dedup(request: Request) -> int:
     word = request.values.text("hash-method") or "crc"
     if word not in {"crc", "size", "sha256"}:
         raise InvalidValueError("--hash-method", word, "it is not crc, size or sha256")
-    with request.open_store(read_only=False) as store:
+    comparing = Progress(request.output, "comparing files")
+    with request.open_store(read_only=False) as store, comparing.ticking():
         saved = store.dedup(DedupMethod[word.upper()])
     if request.json:
         request.output.json({"Deduped": saved})
@@ -49,7 +51,8 @@ def _do(request: Request, act: Callable[["Store"], object]) -> int:
     """Do it; there is nothing to say, in JSON "" or, as in the Go tool, {} where it failed."""
     result: object = {}
     try:
-        with request.open_store(read_only=False) as store:
+        doing = Progress(request.output, request.line.verb.name)
+        with request.open_store(read_only=False) as store, doing.ticking():
             act(store)
         result = ""
     finally:

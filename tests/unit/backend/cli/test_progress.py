@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 import time
 from typing import IO
 
@@ -79,3 +80,22 @@ def test_what_is_written_is_counted_and_unchanged(passing_time: list[float]) -> 
 
     assert target.getvalue() == b"y" * 2048
     assert b"importing: 2.0 KiB" in screen.getvalue()
+
+
+def test_work_that_says_nothing_shows_how_long_it_takes(
+    passing_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.cli.progress._TICK_SECONDS", 0.001)
+    shown = threading.Event()
+
+    class Watched(Screen):
+        def flush(self) -> None:
+            shown.set()
+
+    screen, pipe = Watched(), io.BytesIO()
+    with progress(pipe).ticking(), progress(screen).ticking():
+        passing_time[0] += 3
+        assert shown.wait(20)
+
+    assert screen.getvalue() == b"\r\x1b[Kimporting: 3 s\r\x1b[K"
+    assert pipe.getvalue() == b""
