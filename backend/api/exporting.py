@@ -148,8 +148,8 @@ class _Export:
             return
         self._written.add(name)
         self._tell(layer.id)
-        chunks = self._layers.diff(layer.id, compression=Compression.NONE)
-        self._place.add(name, layer.diff_size, _checked(chunks, layer))
+        with self._layers.diff(layer.id, compression=Compression.NONE) as chunks:
+            self._place.add(name, layer.diff_size, _checked(chunks, layer))
 
     def _blob(self, digest: str, data: bytes, suffix: str = "") -> None:
         name = self._name(digest, suffix)

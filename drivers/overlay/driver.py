@@ -150,12 +150,9 @@ class OverlayDriver(Comparing):
         return parent == (chain[0].layer if chain else None)
 
     def _place(self, path: str) -> ApplyPlace:
-        return ApplyPlace(
-            os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC),
-            self.whiteouts,
-            self._xattr_prefix(),
-            self._options.ignore_chown_errors,
-        )
+        whiteouts, prefix = self.whiteouts, self._xattr_prefix()  # may fail: nothing is open yet
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return ApplyPlace(root, whiteouts, prefix, self._options.ignore_chown_errors)
 
     def open_apply(self, layer: LayerID, parent: LayerID | None) -> ApplyPlace:
         """The layer's own content; where it does not lie on *parent*, a view of both."""

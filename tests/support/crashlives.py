@@ -13,6 +13,7 @@ file.
 
 import dataclasses
 import errno
+import gc
 import importlib
 import json
 import os
@@ -174,12 +175,17 @@ class Lives:
             return self._open(operation)
 
         def act(store: Store) -> None:
+            open_before, words = _descriptors(), ""
             try:
                 operation.act(store)
             except (StorageError, OSError) as refusal:
                 if before is None or after is None:
                     raise
-                _after_refusal(operation, store, before, after, refusal)
+                words = f"{type(refusal).__name__}: {refusal}"
+            left = _descriptors() - open_before  # the refusal itself keeps nothing open any more
+            assert not left, f"still open after {words or 'the end'}: {sorted(left)}"
+            if words and before is not None and after is not None:
+                _after_refusal(operation, store, before, after, words)
 
         return syscallgate.run(prepare, act, decide)
 
@@ -209,11 +215,20 @@ class Lives:
         return crashlook.look(self._store, self._place(operation), operation, after)
 
 
+def _descriptors() -> set[tuple[int, str]]:
+    """What this process has open."""
+    gc.collect()
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found.add((int(name), os.readlink(f"/proc/self/fd/{name}")))
+    return found
+
+
 def _after_refusal(
-    operation: Operation, store: Store, before: View, after: View, refusal: Exception
+    operation: Operation, store: Store, before: View, after: View, words: str
 ) -> None:
     """The same process goes on with the store that has just failed."""
-    words = f"{type(refusal).__name__}: {refusal}"
     try:
         now = view(store)
         if odd := neither(now, before, after, operation.changing):
