@@ -53,8 +53,8 @@ def status_text(context: TreeContext) -> bytes:
             "health": {
                 "problems": len(records.problems),
                 "shown": [
-                    {"kind": p.kind, "id": p.id, "reason": p.reason, "remedy": p.remedy}
-                    for p in records.problems[:_DAMAGE_SHOWN]
+                    dict(zip(problem._fields, problem, strict=True))
+                    for problem in records.problems[:_DAMAGE_SHOWN]
                 ],
             },
             "native_mounts": sorted(context.attached()),

@@ -32,7 +32,7 @@ def container_health(context: TreeContext, container: Container) -> str:
 def _chain_health(context: TreeContext, top: LayerID) -> str:
     layers = context.records().layers
     if top not in layers:
-        return f"damaged: layer {top} is not known"
+        return f"damaged: {layers.unread or f'layer {top} is not known'}"
     for layer in layers.chain(top):
         health = layer_health(context, layer)
         if health != "ok":

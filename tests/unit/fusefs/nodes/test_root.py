@@ -38,6 +38,18 @@ def test_status_counts_and_says_where_everything_is(tree: Tree, image: Image) ->
     assert status["filesystem"]["bytes"] > 0
 
 
+def test_a_record_file_that_cannot_be_read_is_named_with_what_it_breaks(
+    tree: Tree, image: Image
+) -> None:
+    records = f"{tree.store.options.graph_root}/vfs-layers/layers.json"
+    with open(records, "wb") as file:
+        file.write(b"[{")
+    tree.store.snapshot()
+    (shown,) = json.loads(tree.read("status"))["health"]["shown"]
+    assert (shown["kind"], shown["path"]) == ("store", records)
+    assert records.encode() in tree.read(f"images/by-id/{image.id}/health")
+
+
 def test_config_names_the_origin_of_each_value(tree: Tree) -> None:
     lines = tree.read("config").decode().splitlines()
     root = json.dumps(tree.store.options.graph_root)  # noqa: TID251 - no file of the store
