@@ -23,11 +23,6 @@ def read_settings(environment: ProcessEnvironment, *, default_files: bool = True
     return merge(_texts(environment, default_files=default_files))
 
 
-def read_file(path: str) -> Settings:
-    """Read one configuration file by itself."""
-    return merge([(path, _required(path, path))])
-
-
 def _texts(environment: ProcessEnvironment, *, default_files: bool) -> Iterator[tuple[str, bytes]]:
     only = environment.get("CONTAINERS_STORAGE_CONF")
     if only:

@@ -20,8 +20,6 @@ from drivers.errors import ArchiveError
 _BATCH: Final = 128 << 10
 _LONGEST_VALUE: Final = 64 << 20
 _LONG_NAME: Final = 128
-_FILE: Final = 1
-_SEGMENT: Final = 2
 _SPECIAL: Final = re.compile(rb'[\x00-\x1f"\\<>&]|\xe2\x80[\xa8\xa9]')
 _SHORT_ESCAPES: Final = {b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b'"': b'\\"', b"\\": b"\\\\"}
 _SPACE: Final = " \t\r\n"

@@ -30,14 +30,13 @@ def replace(
     *,
     mode: int = 0o600,
     sync: bool = True,
-    exact_mode: bool = True,
     locked: bool = False,
 ) -> os.stat_result:
     """Write *data* to *path* by way of a temporary file beside it; return the new file's status.
 
     With *sync* the content is on stable storage before the rename, and the rename itself before
-    the return. With *exact_mode* the umask does not count. *locked* says that nobody else can be
-    writing this file. After an error the old file stands and no temporary file is left.
+    the return. The umask does not count for *mode*. *locked* says that nobody else can be writing
+    this file. After an error the old file stands and no temporary file is left.
     """
     directory, name = os.path.split(path)
     above = _open_directory(directory) if sync else None  # while a failure changes nothing
@@ -48,8 +47,7 @@ def replace(
                 write_all(fd, data)
                 if sync:
                     os.fdatasync(fd)
-                if exact_mode:
-                    os.fchmod(fd, mode)
+                os.fchmod(fd, mode)
                 status = os.fstat(fd)
             finally:
                 os.close(fd)

@@ -18,18 +18,14 @@ MS_NOSUID: Final = 0x2
 MS_NODEV: Final = 0x4
 MS_NOEXEC: Final = 0x8
 MS_SYNCHRONOUS: Final = 0x10
-MS_REMOUNT: Final = 0x20
-MS_MANDLOCK: Final = 0x40
 MS_DIRSYNC: Final = 0x80
 MS_NOATIME: Final = 0x400
 MS_NODIRATIME: Final = 0x800
 MS_BIND: Final = 0x1000
-MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
 MS_RELATIME: Final = 0x200000
 MS_STRICTATIME: Final = 0x1000000
 
-MNT_FORCE: Final = 0x1
 MNT_DETACH: Final = 0x2
 MNT_EXPIRE: Final = 0x4
 UMOUNT_NOFOLLOW: Final = 0x8
@@ -44,7 +40,6 @@ MOUNT_ATTR_NODIRATIME: Final = 0x80
 _MOUNT_ATTR_IDMAP: Final = 0x100000
 
 _OPEN_TREE_CLONE: Final = 0x1
-_AT_RECURSIVE: Final = 0x8000
 _AT_NO_AUTOMOUNT: Final = 0x800
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
 _FSOPEN_CLOEXEC: Final = 0x1
@@ -68,9 +63,9 @@ def umount(target: str, flags: int = 0) -> None:
     syscalls.function("umount2", os.fsencode(target), flags, path=target)
 
 
-def bind(source: str, target: str, *, recursive: bool = False) -> None:
+def bind(source: str, target: str) -> None:
     """Show *source* at *target* as well."""
-    mount(source, target, "", MS_BIND | (MS_REC if recursive else 0), "")
+    mount(source, target, "", MS_BIND, "")
 
 
 def make_private(target: str) -> None:
@@ -134,24 +129,17 @@ def _log(context: int) -> str:
     return "; ".join(messages)
 
 
-def open_tree(
-    path: str | bytes, *, dir_fd: int = AT_FDCWD, clone: bool = False, recursive: bool = False
-) -> int:
-    """Return an O_PATH descriptor of *path*, or with *clone* of a detached copy of its mount.
-
-    An empty path means *dir_fd* itself.
-    """
-    name = os.fsencode(path)
-    flags = os.O_CLOEXEC | _AT_NO_AUTOMOUNT | (0 if name else AT_EMPTY_PATH)
-    flags |= (_OPEN_TREE_CLONE if clone else 0) | (_AT_RECURSIVE if recursive else 0)
-    return syscalls.call(syscalls.OPEN_TREE, dir_fd, name, flags, path=name)
+def open_tree(path: str, *, clone: bool = False) -> int:
+    """Return an O_PATH descriptor of *path*, or with *clone* of a detached copy of its mount."""
+    flags = os.O_CLOEXEC | _AT_NO_AUTOMOUNT | (_OPEN_TREE_CLONE if clone else 0)
+    return syscalls.call(syscalls.OPEN_TREE, AT_FDCWD, os.fsencode(path), flags, path=path)
 
 
-def set_attributes(fd: int, *, set: int = 0, clear: int = 0, recursive: bool = False) -> None:  # noqa: A002 - the word of the system call
-    """Change the MOUNT_ATTR_* of the mount that *fd* is the root of."""
-    request = _ATTRIBUTES.pack(set, clear, 0, 0)
-    flags = AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
-    syscalls.call(syscalls.MOUNT_SETATTR, fd, b"", flags, request, len(request), path=f"fd {fd}")
+def set_attributes(fd: int, *, set: int) -> None:  # noqa: A002 - the word of the system call
+    """Set MOUNT_ATTR_* of the mount that *fd* is the root of."""
+    request = _ATTRIBUTES.pack(set, 0, 0, 0)
+    size, path = len(request), f"fd {fd}"
+    syscalls.call(syscalls.MOUNT_SETATTR, fd, b"", AT_EMPTY_PATH, request, size, path=path)
 
 
 def mapped_copy(path: str, user_namespace: int) -> int:

@@ -95,11 +95,6 @@ def _is_still_there(path: str, fd: int) -> bool:
         return False
 
 
-def unlock(fd: int) -> None:
-    """Give the lock back; closing the last descriptor does the same."""
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK))
-
-
 def holders(fd: int) -> list[str]:
     """Who holds a lock on the file, each as ``NAME (PID)``: text for people, may be incomplete."""
     probe = fcntl.fcntl(fd, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))

@@ -47,11 +47,6 @@ def put_at(dir_fd: int, entry: bytes, name: bytes, value: bytes, flags: int = 0)
     os.setxattr(_entry(dir_fd, entry), name, value, flags, follow_symlinks=False)
 
 
-def remove_at(dir_fd: int, entry: bytes, name: bytes) -> None:
-    """Like :func:`remove`, for one name in a directory."""
-    os.removexattr(_entry(dir_fd, entry), name, follow_symlinks=False)
-
-
 def _magic(fd: int) -> str:
     # The kernel jumps from this link to the open file itself and follows nothing further.
     return f"/proc/self/fd/{fd}"

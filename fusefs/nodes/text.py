@@ -119,12 +119,9 @@ class GeneratedFile(File):
 class RelativeLink(Link):
     """A symlink to another node of the tree."""
 
-    def __init__(
-        self, ino: Ino, look: Callable[[], Look], target: bytes, *, entry_timeout: float = LONG
-    ) -> None:
+    def __init__(self, ino: Ino, look: Callable[[], Look], target: bytes) -> None:
         super().__init__(ino)
         self._look, self._target = look, target
-        self.entry_timeout = entry_timeout
 
     def attributes(self) -> Attributes:
         """A symlink of mode 0777 as long as its target."""
