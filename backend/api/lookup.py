@@ -27,7 +27,7 @@ def find(table: Table[R], reference: str, unknown: type[UnknownObjectError]) -> 
     """
     found = table.find(reference)
     if found is None and table.unread is not None:
-        raise table.unread
+        raise table.unread.with_traceback(None)  # it is raised again and again
     if found is None:
         raise unknown(reference, ambiguous=len(table.with_prefix(reference)) > 1)
     return found

@@ -45,7 +45,7 @@ def of(shop: Workshop, tx: WriteTx) -> Orphans:
 def garbage(shop: Workshop, tx: WriteTx) -> Sequence[LayerID]:
     """Those that may be removed. Raises DamagedError or RecordFileError where records were lost."""
     if tx.layers.table.unread:
-        raise tx.layers.table.unread
+        raise tx.layers.table.unread.with_traceback(None)
     found = of(shop, tx)
     if found.needed:
         raise DamagedError(

@@ -115,7 +115,7 @@ class RecordStore(Generic[R]):
                 raise AssertionError("an exclusive lock always has its file")
             self._refresh(held)
             for error in self.contents.damaged.values():
-                raise error
+                raise error.with_traceback(None)  # it is raised again and again
             yield self._writer(held)
 
     def adopt(self, contents: Contents[R], held: HeldLock, token: bytes) -> None:
