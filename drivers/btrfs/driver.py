@@ -15,6 +15,7 @@ from typing import Final
 from drivers.btrfs.options import parse_options, size_of_container
 from drivers.errors import DriverNotSupportedError, LayerDirectoryError
 from drivers.ids import LayerID, is_path_component
+from drivers.linux.presence import nearest_directory
 from drivers.protocol import Damage, DriverOptions, NewLayer, Trash
 from drivers.wholetrees import WholeTrees, give_to_root, sync_names
 
@@ -41,9 +42,7 @@ class BtrfsDriver(WholeTrees):
 
         if self._is_supported:
             return
-        place = self.home
-        while not os.path.isdir(place):
-            place = os.path.dirname(place) or "."
+        place = nearest_directory(self.home)
         fd = os.open(place, _DIRECTORY)
         try:
             if not subvolume.is_btrfs(fd):

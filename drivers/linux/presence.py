@@ -1,4 +1,4 @@
-"""Whether something is there, where "no" must not mean that nobody can tell.
+"""What is there, where "no" must not mean that nobody can tell.
 
 Used by: drivers, backend.{api,store}. Knows nothing of: what for.
 """
@@ -19,3 +19,11 @@ def is_there(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def nearest_directory(path: str) -> str:
+    """Return *path*, else the first directory above it: where it would be made."""
+    place = os.path.abspath(path)  # a relative one would lead to "", not to "/"
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    return place

@@ -12,6 +12,7 @@ from drivers.comparing import Comparing
 from drivers.errors import DriverNotSupportedError
 from drivers.idmap.maps import IDMap, MapPair
 from drivers.ids import LayerID
+from drivers.linux.presence import nearest_directory
 from drivers.overlay.layout import Layout, own_part
 from drivers.overlay.options import OverlayOptions, parse_options, refuse_foreign_formats
 from drivers.overlay.programnote import note, program_for
@@ -60,10 +61,7 @@ class OverlayDriver(Comparing):
         """Return what ``storagefs status`` says about overlay."""
         from drivers.linux import mountinfo
 
-        place = self.home
-        while not os.path.isdir(place):  # where it would be made
-            place = os.path.dirname(place)
-        fd = os.open(place, os.O_PATH | os.O_CLOEXEC)
+        fd = os.open(nearest_directory(self.home), os.O_PATH | os.O_CLOEXEC)
         try:
             number = mountinfo.mount_id(fd)
         finally:
