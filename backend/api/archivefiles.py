@@ -119,7 +119,7 @@ class _Tar:
     def _add(self, raw: bytes, kind: bytes, link: bytes, offset: int, size: int) -> None:
         name = _clean(os.fsdecode(raw))
         if len(self._places) + len(self._links) >= _MOST_MEMBERS:
-            raise ArchiveError(f"{self.label} has more than {_MOST_MEMBERS} members")
+            raise ArchiveError(f"more than {_MOST_MEMBERS} members")
         self._links.pop(name, None)
         self._places.pop(name, None)
         if kind == b"0":
@@ -182,6 +182,9 @@ def _of_stream(fd: int, label: str, spool: str) -> _Tar:
             with file as packed:
                 file = _unpacked(packed, spool)
         return _Tar(file, label)
+    except ArchiveError as error:
+        file.close()
+        raise ArchiveError(f"{label}: {error}", remedy=error.remedy) from error
     except BaseException:
         file.close()
         raise

@@ -11,6 +11,8 @@ from backend.cli.request import Request
 from backend.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backend.api.importing import Progress as Step
     from backend.model.records import Image
 
@@ -26,15 +28,22 @@ def take_in(request: Request) -> int:
         progress.show(f"{step.image}: layer {step.layer} of {step.layers}")
 
     stored: list[Image] = []
-    with progress, request.open_store(read_only=False) as store:
-        for path in paths:
-            stored += store.import_images(path, names=names, tell=tell)
+    try:
+        with progress, request.open_store(read_only=False) as store:
+            for path in paths:
+                stored += store.import_images(path, names=names, tell=tell)
+    finally:
+        if stored:
+            _show(request, stored)
+    return 0
+
+
+def _show(request: Request, stored: "Sequence[Image]") -> None:
     if request.json:
         request.output.encoded(encode("image", stored))
     else:
         for image in stored:
             request.output.lines([image.id, *(f"\t{name}" for name in image.names)])
-    return 0
 
 
 def write_out(request: Request) -> int:

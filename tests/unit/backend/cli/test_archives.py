@@ -42,6 +42,19 @@ def test_what_was_stored_is_shown_as_text_and_as_json(storagefs: Storagefs, layo
     assert "localhost/b:1" in image["names"]
 
 
+def test_an_archive_that_fails_is_named_and_what_came_before_it_is_shown(
+    storagefs: Storagefs, layout: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.tar"
+    for data in (b"no archive" * 100, b"\x1f\x8b\x08 cut off"):
+        bad.write_bytes(data)
+        done = storagefs("import", layout, str(bad))
+        assert done.code == 1
+        assert len(done.text.split()) == 1
+        assert done.err.startswith(f"storagefs: {bad}: ".encode())
+        assert (storagefs("import", "--json", str(bad)).out) == b""
+
+
 def test_one_name_is_not_for_several_archives(storagefs: Storagefs, layout: str) -> None:
     done = storagefs("import", "-n", "localhost/a:1", layout, layout)
 
