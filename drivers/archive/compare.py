@@ -24,7 +24,7 @@ from drivers.archive.entry import (
 )
 from drivers.archive.expected import Expected, Item, relative
 from drivers.archive.unpackattributes import stored_attributes
-from drivers.errors import is_of_disk, is_shortage, is_unreadable
+from drivers.errors import is_shortage, is_unreadable
 from drivers.idmap.maps import IDMap, to_container
 from drivers.linux import treewalk, xattr
 from drivers.linux.treewalk import Found
@@ -262,7 +262,7 @@ def _lost_attributes(found: Found, entry: Entry) -> Iterator[bytes]:
             if _attribute(found, key) != value:
                 yield key
         except OSError as error:
-            if is_shortage(error) or is_of_disk(error):
+            if is_shortage(error) or is_unreadable(error):
                 raise
             if error.errno != errno.ENOTSUP:
                 yield key

@@ -59,7 +59,12 @@ def test_an_archive_that_cannot_be_looked_for_is_not_called_lost(
 
 
 @pytest.mark.parametrize(
-    ("number", "told"), [(errno.EIO, Fault.UNREADABLE), (errno.ENODATA, Fault.LAYER_ATTRIBUTES)]
+    ("number", "told"),
+    [
+        (errno.EIO, Fault.UNREADABLE),
+        (errno.EACCES, Fault.UNREADABLE),
+        (errno.ENODATA, Fault.LAYER_ATTRIBUTES),
+    ],
 )
 def test_an_attribute_that_cannot_be_read_is_not_called_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch, number: int, told: Fault
