@@ -82,9 +82,11 @@ def take_file(path: str) -> int | None:
 
 def give_up_file(path: str, fd: int) -> None:
     """Undo :func:`take_file`: unlink first, so that nobody locks a file that is about to vanish."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    os.close(fd)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    finally:
+        os.close(fd)
 
 
 def _is_still_there(path: str, fd: int) -> bool:
