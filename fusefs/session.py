@@ -190,8 +190,12 @@ class _Parts:
         known = {"layer": now.layers.by_id, "container": now.containers.by_id}
         for event in events:
             if event.event == "deleted" and event.id not in known.get(event.kind, (event.id,)):
-                with contextlib.suppress(MountedError):
+                try:
                     self._content.let_go(ObjectKey(event.kind, event.id))
+                except MountedError:
+                    pass
+                except (OSError, StorageError) as problem:
+                    log.warning("%s %s is deleted: %s", event.kind, event.id, problem)
 
     def _detach(self) -> None:
         """Native mounts first: they keep the tree from being unmounted."""
