@@ -16,7 +16,8 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from drivers.changelist import with_parents
-from drivers.linux.treewalk import GONE, Listing, listings, walk
+from drivers.linux import xattr
+from drivers.linux.treewalk import GONE, Found, Listing, listings, walk
 from drivers.naive import TreeDifference
 from drivers.protocol import Change, ChangeKind
 from drivers.status import entry_letter, kind_letter, same_modification_time
@@ -63,10 +64,26 @@ class OwnDifference(NamedTuple):
         """Return how many bytes the layer's own files have, each inode once."""
         root = self._open()
         try:
-            files = (file.status for file in walk(root) if not stat.S_ISDIR(file.status.st_mode))
-            return sum({status.st_ino: status.st_size for status in files}.values())
+            return self._size_of(root)
+        except FullComparisonNeededError:
+            return self.full.size()
         finally:
             os.close(root)
+
+    def _size_of(self, root: int) -> int:
+        sizes = {}
+        for found in walk(root):
+            if not stat.S_ISDIR(found.status.st_mode):
+                sizes[found.status.st_ino] = found.status.st_size
+            elif self.lowers and self._is_redirected(found):
+                raise FullComparisonNeededError
+        return sum(sizes.values())
+
+    def _is_redirected(self, found: Found) -> bool:
+        try:
+            return self.prefix + b"redirect" in xattr.names_at(found.parent, found.name)
+        except GONE:
+            return False
 
     def _open(self) -> int:
         return os.open(self.diff, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

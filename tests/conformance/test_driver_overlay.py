@@ -328,6 +328,8 @@ class TestChanges:
         found = {(change.path, change.kind.name) for change in driver.changes(TOP, BASE)}
         assert (b"/moved/sub/file", "ADD") in found
         assert (b"/dir", "DELETE") in found
+        inside = Path(driver.diff_directory(BASE), "dir").rglob("*")
+        assert driver.diff_size(TOP, BASE) == sum(p.stat().st_size for p in inside if p.is_file())
 
     def test_a_copy_of_metadata_only_is_a_modification(self, roots: Roots) -> None:
         driver = open_for(roots, "overlay", "overlay.mountopt=metacopy=on")
