@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from drivers.errors import is_shortage
 from fusefs.nodes.base import Attributes, Caller, File, Link, OpenFile
 from fusefs.nodes.identity import RAW_TARGET, rebased
 from fusefs.nodes.passthrough_node import BackedNode, stale
@@ -181,7 +182,13 @@ class BackedOpenFile(OpenFile):
     def flush(self) -> None:
         """Report what the backing file system kept for close(2), such as a quota."""
         with self._open() as fd:
-            os.close(os.dup(fd))
+            try:
+                copy = os.dup(fd)
+            except OSError as failure:
+                if is_shortage(failure):
+                    return  # nothing is wrong with the file: it closes without
+                raise
+            os.close(copy)
 
     def fsync(self, *, data_only: bool) -> None:
         """To stable storage."""

@@ -108,6 +108,21 @@ def test_closing_a_view_closes_everything_and_it_opens_again(tmp_path: Path) -> 
     assert read(node) == b"x"
 
 
+def test_a_file_is_closed_though_no_descriptor_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_free(fd: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    _, file = show(tmp_path, writable=True).create(b"f", 0o644, os.O_WRONLY, ME)
+    assert file.write(0, b"x") == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "dup", none_free)
+        file.flush()
+    file.release()
+    assert (tmp_path / "f").read_bytes() == b"x"
+
+
 def test_a_replaced_file_is_stale_and_a_new_lookup_finds_the_new_one(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("old")
     root = show(tmp_path, writable=True)
