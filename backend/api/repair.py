@@ -83,7 +83,12 @@ class _Planner:
         lost = {f.id for f in self._findings if f.fault is Fault.LAYER_DIRECTORY}
         for fault, action in smallest:
             found = {f.id: f for f in self._findings if f.fault is fault and not f.read_only}
-            yield from (Step(action, f.id, f.reason) for f in found.values() if f.id not in lost)
+            # The lowest first: what is written of a layer follows from what lies below it.
+            for name in sorted(found.keys() - lost, key=self._height):
+                yield Step(action, name, found[name].reason)
+
+    def _height(self, layer: str) -> tuple[int, str]:
+        return len(self._snapshot.layers.chain(layer)), layer
 
     def _broken_layer(self, top: str | None) -> str:
         """Why a stack of layers cannot be used; "" if it can."""
@@ -128,7 +133,7 @@ class _Planner:
                 needed |= {layer.id for layer in layers.chain(container.layer)}
         found = [layers.get(name) for name in wrong if name not in needed]
         kept = [layer for layer in found if layer is not None and not layer.read_only]
-        for layer in sorted(kept, key=lambda layer: -len(layers.chain(layer.id))):
+        for layer in sorted(kept, key=lambda layer: self._height(layer.id), reverse=True):
             yield layer.id, wrong[layer.id]
 
 

@@ -73,3 +73,17 @@ def test_a_mount_names_the_part_that_is_lost(
             store.repair(store.plan_repair(store.check(Depth.RECORDS)).steps)
             store.mounts.mount("web")
             store.mounts.unmount("web")
+
+
+def test_the_repair_of_a_layer_cuts_none_above_it_off_from_those_below(roots: Roots) -> None:
+    smallstore.make(roots)
+    with open_store(smallstore.options(roots)) as store:
+        home, web = Path(store.driver.home), store.containers.find("web").layer
+    kept = (home / web / "lower").read_bytes()
+    for name in ("lower", "lower-layers"):
+        (home / TOP / name).unlink(missing_ok=True)
+    with open_store(smallstore.options(roots)) as store:
+        steps = store.plan_repair(store.check(Depth.RECORDS)).steps
+        assert not [done for done in store.repair(steps) if done.error]
+        assert store.check(Depth.RECORDS).sound
+    assert (home / web / "lower").read_bytes() == kept
