@@ -35,6 +35,9 @@ from fusefs.watch import Watcher
 
 log: Final = logging.getLogger("storagefs")
 
+_KEPT_FILES: Final = 16
+"""Descriptors that are left to unmount with, however many files programs have open."""
+
 DIED: Final = 2
 """Exit code of a mount that did not end because someone unmounted it."""
 
@@ -46,7 +49,7 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
     wrong before that.
     """
     logs.configure(mount.log, foreground=mount.foreground, debug=mount.debug)
-    _allow_many_files()
+    _allow_files(kept=_KEPT_FILES)
     with open_store(options) as store, contextlib.ExitStack() as claim:
         claim.enter_context(mountpoint.claimed(mount.where, options.run_root))
         _recover(store)
@@ -79,10 +82,10 @@ def mount(options: StoreOptions, mount: MountOptions, ready: Callable[[], None])
     return 0
 
 
-def _allow_many_files() -> None:
-    """Each file that is open through us is open here: take what the administrator allows."""
+def _allow_files(kept: int) -> None:
+    """Each file that is open through us is open here: take what one may have, but for *kept*."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(most - kept, most // 2), most))
 
 
 def _looks(mount: MountOptions) -> Looks:
@@ -199,6 +202,7 @@ class _Parts:
 
     def _detach(self) -> None:
         """Native mounts first: they keep the tree from being unmounted."""
+        _allow_files(kept=0)
         self._native.detach_all()
 
     def _state(self) -> Mapping[str, Any]:

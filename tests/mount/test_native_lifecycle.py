@@ -1,6 +1,8 @@
 """Native mounts go when they should: idle, too many, deleted, withdrawn, unmounted, killed."""
 
+import contextlib
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +74,27 @@ def test_a_run_root_that_cannot_be_written_takes_only_the_native_mounts_away(
         mounted.close()
     finally:
         mounttable.unmount_below(roots.run)
+
+
+def test_a_tree_is_unmounted_though_programs_have_all_the_files_open_that_it_may_have(
+    roots: Roots, mount_store: MountStore
+) -> None:
+    small = smallstore.make(roots)
+    mounted = mount_store(roots, "native=off")
+    read(mounted.where / small.web / "one")
+    most = len(os.listdir(f"/proc/{mounted.pid}/fd")) + 20
+    soft, hard = resource.prlimit(mounted.pid, resource.RLIMIT_NOFILE)
+    assert 0 < hard - soft < most
+    resource.prlimit(mounted.pid, resource.RLIMIT_NOFILE, (most - (hard - soft), most))
+    with contextlib.ExitStack() as held:
+        with pytest.raises(OSError, match="Too many open files"):
+            for number in range(most):
+                path = mounted.where / small.web / f"made{number}"
+                held.callback(os.close, os.open(path, os.O_RDWR | os.O_CREAT))
+        assert mounted.stop() == 0
+        assert mounttable.at(mounted.where) is None
+        with contextlib.suppress(OSError):
+            held.close()
 
 
 def test_a_stranger_with_the_number_of_a_lost_mount_is_left_alone(
