@@ -111,7 +111,10 @@ def _say_what_is_left(request: Request, store: "Store", plan: Plan) -> int:
     for finding in plan.left:
         holder = holders.get(finding.id)
         text = left_of(finding, holder.id if holder else "")
-        request.output.error(f"{text}: no step mends it", finding.remedy)
+        remedy = finding.remedy
+        if holder:
+            remedy = f"storagefs repair --apply --containers deletes container {holder.id[:12]}"
+        request.output.error(f"{text}: no step mends it", remedy)
     return 1 if plan.left else 0
 
 

@@ -191,5 +191,6 @@ def test_what_a_repair_leaves_names_who_holds_it_in_words_for_which_scripts_look
     left = storagefs("check", "--repair").err.decode()
 
     assert f"layer {layer} used by container box: layer is in use by a container: " in left
+    assert "no step mends it; storagefs repair --apply --containers deletes container box" in left
     assert storagefs("check", "--repair", "--force").code == 0
     assert storagefs("check").code == 0
