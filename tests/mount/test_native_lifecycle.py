@@ -87,10 +87,14 @@ def test_a_tree_is_unmounted_though_programs_have_all_the_files_open_that_it_may
     assert 0 < hard - soft < most
     resource.prlimit(mounted.pid, resource.RLIMIT_NOFILE, (most - (hard - soft), most))
     with contextlib.ExitStack() as held:
-        with pytest.raises(OSError, match="Too many open files"):
+
+        def open_all() -> None:
             for number in range(most):
                 path = mounted.where / small.web / f"made{number}"
                 held.callback(os.close, os.open(path, os.O_RDWR | os.O_CREAT))
+
+        with pytest.raises(OSError, match="Too many open files"):
+            open_all()
         assert mounted.stop() == 0
         assert mounttable.at(mounted.where) is None
         with contextlib.suppress(OSError):
