@@ -32,6 +32,7 @@ T = TypeVar("T")
 log: Final = logging.getLogger("storagefs")
 
 _SYNTHETIC: Final = 1 << 63
+_NAMING: Final = frozenset({"symlink", "mkdir"})
 _ORDINARY: Final = frozenset({errno.ENOENT, errno.ENODATA, errno.ESTALE, errno.ERANGE})
 """What programs ask for all day and what says nothing about the store: not worth a line."""
 
@@ -59,7 +60,7 @@ class Boundary:
         if number is None:
             log.error("%s %s: %s", operation, where.path(), _summary(failure))
             return errno.EIO
-        if _worth_a_line(where.ino, number, failure):
+        if _worth_a_line(operation, where.ino, number, failure):
             reason = str(failure) if isinstance(failure, StorageError) else _reason(failure)
             remedy = failure.remedy if isinstance(failure, StorageError | RefusedError) else ""
             self._refusals.refused(
@@ -148,10 +149,13 @@ def _answer(
         return errno.EIO
 
 
-def _worth_a_line(ino: int, number: int, failure: BaseException) -> bool:
-    """Refusals of the store are; what a file inside a layer answers, or ENOENT, is not."""
+def _worth_a_line(operation: str, ino: int, number: int, failure: BaseException) -> bool:
+    """Refusals of the store are; what a file inside a layer answers, or ENOENT, is not.
+
+    But who makes something that names an object is not told by ENOENT which one is not known.
+    """
     if isinstance(failure, UnknownObjectError):
-        return failure.ambiguous
+        return failure.ambiguous or operation in _NAMING
     if isinstance(failure, StorageError):
         return True
     return bool(ino & _SYNTHETIC) and number not in _ORDINARY

@@ -19,7 +19,8 @@ It is live: what podman, buildah or skopeo change is seen here within a second.
   containers/NAME                 a container: rootfs/ is writable; diff/, changes, userdata/
   containers/by-id/ID
 
-Names are looked up as tools write them: images/alpine, images/3f9ac1, containers/3f9ac1.
+Names are looked up as tools write them: images/alpine, images/3f9ac1, containers/3f9ac1;
+of an ID at least four characters.
 A name that cannot be one path component is percent-encoded (%2F for a slash).
 
   mkdir images/NAME/containers/web             create a container from an image

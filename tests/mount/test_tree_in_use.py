@@ -240,3 +240,16 @@ def test_others_look_in_where_they_may_and_change_nothing(
     ):
         assert "denied" in as_nobody(tree, change) or "Read-only" in as_nobody(tree, change)
     assert "Permission denied" in as_nobody(tree, "ls open/containers/web/userdata")
+
+
+def test_a_link_to_what_is_not_known_says_what_that_is(tree: Mounted) -> None:
+    shell(tree, "mkdir containers/new")
+    for link in ("containers/new/image", "containers/alias", "images/localhost/alias:1"):
+        with pytest.raises(FileNotFoundError):
+            os.symlink("nowhere", tree.where / link)
+    told = [json.loads(line) for line in (tree.where / "errors").read_text().splitlines()]
+    assert [line["errno"] for line in told] == ["ENOENT"] * 3
+    assert all("nowhere" in line["reason"] for line in told)
+    with pytest.raises(FileNotFoundError):
+        os.stat(tree.where / "images" / "nowhere")
+    assert len((tree.where / "errors").read_text().splitlines()) == 3, "a look is no refusal"
