@@ -161,7 +161,7 @@ def test_the_note_of_a_dead_daemon_does_not_end_one_that_got_the_number_of_its_m
     assert list(notes.iterdir()) == [], "locks go with their holders"
 
 
-def test_the_daemon_may_open_as_many_files_as_the_administrator_allows(
+def test_the_daemon_opens_nearly_as_many_files_as_the_administrator_allows(
     roots: Roots, mount_store: MountStore
 ) -> None:
     smallstore.make(roots)
@@ -171,7 +171,9 @@ def test_the_daemon_may_open_as_many_files_as_the_administrator_allows(
         tree = mount_store(roots)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-    assert resource.prlimit(tree.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+    soft, hard = resource.prlimit(tree.pid, resource.RLIMIT_NOFILE)
+    assert hard == before[1]
+    assert hard - 16 <= soft < hard, "some are left to unmount with"
 
 
 @pytest.mark.parametrize("options", [["nodev", 5], "nodev", ["noatime,upperdir=/"]])
