@@ -182,7 +182,9 @@ class Lives:
                 if before is None or after is None:
                     raise
                 words = f"{type(refusal).__name__}: {refusal}"
-            left = _descriptors() - open_before  # the refusal itself keeps nothing open any more
+            if _descriptors() - open_before:
+                gc.collect()  # of the refusal itself, say
+            left = _descriptors() - open_before
             assert not left, f"still open after {words or 'the end'}: {sorted(left)}"
             if words and before is not None and after is not None:
                 _after_refusal(operation, store, before, after, words)
@@ -217,7 +219,6 @@ class Lives:
 
 def _descriptors() -> set[tuple[int, str]]:
     """What this process has open."""
-    gc.collect()
     found = set()
     for name in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):  # that of the listing itself
