@@ -6,6 +6,7 @@ Used by: compat and mount tests, the Debian image, scripts/record_golden.py and 
 import json
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,11 +48,19 @@ class GoTools:
         return os.fsdecode(self.run("podman", *words, check=check).stdout).strip()
 
     def podman_run(self, *words: str) -> str:
-        """``podman run WORDS`` in a private mount namespace whose cgroup tree podman accepts."""
+        """``podman run WORDS`` in a private mount namespace whose cgroup tree podman accepts.
+
+        What the program printed comes from the container's log: on a busy machine podman attaches
+        to a short one too late to hear it.
+        """
         script = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
-        podman = self.command("podman", "run", *_RUN, *words)
-        done = self._started(["unshare", "-m", "sh", "-c", script, "sh", *podman])
-        return os.fsdecode(done.stdout).strip()
+        with tempfile.TemporaryDirectory() as place:
+            log = Path(place, "log")
+            logged = ("--log-driver=k8s-file", f"--log-opt=path={log}")
+            podman = self.command("podman", "run", *_RUN, *logged, *words)
+            self._started(["unshare", "-m", "sh", "-c", script, "sh", *podman])
+            lines = [line.split(" ", 3) for line in log.read_text().splitlines()]
+        return "\n".join(text for _, stream, _, text in lines if stream == "stdout").strip()
 
     def buildah(self, *words: str, check: bool = True) -> str:
         """Standard output of ``buildah WORDS``, stripped."""
