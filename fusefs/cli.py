@@ -16,10 +16,24 @@ _HELPERS = ("mount.storagefs", "mount.fuse.storagefs")
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line says; return the exit code. *argv* begins with the program."""
     gc.disable()  # a listing ends before its garbage matters; a mount turns this on again
+    _fill_standard_streams()
     try:
         return _run(sys.argv if argv is None else argv)
     finally:
         gc.freeze()  # else the interpreter looks through everything once more as it ends
+
+
+def _fill_standard_streams() -> None:
+    """Open what the caller closed, so that no file of the store gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            os.set_inheritable(number, True)
+            stream = open(number, "w" if number else "r", encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, stream)
 
 
 def _run(argv: list[str]) -> int:

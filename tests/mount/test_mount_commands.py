@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ class Commands:
     def storagefs(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         store = ("--graph", str(self.roots.graph), "--run", str(self.roots.run))
         return self.run("storagefs", *store, *words)
+
+    def storagefs_by_shell(self, rest: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """The same by a shell, *rest* being its business."""
+        store = ("--graph", str(self.roots.graph), "--run", str(self.roots.run))
+        command = shlex.join([str(self._bin / "storagefs"), *store, *words])
+        return process.run(["sh", "-c", f"{command} {rest}"], check=False, timeout=30)
 
     def mounted(self) -> mounttable.Mount | None:
         return mounttable.at(self.where)
@@ -127,6 +134,16 @@ def test_a_graph_root_may_have_a_long_and_odd_name(commands: Commands) -> None:
     assert (rootfs / "srv/visitors").read_text() == "1\n"
     (rootfs / "new").write_text("new")
     assert "A f /new\n" in (commands.where / "containers/sample/changes").read_text()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(commands: Commands, closed: str) -> None:
+    where = str(commands.where)
+
+    for words in (("mount", where), ("layers",), ("create-layer",), ("umount", where)):
+        done = commands.storagefs_by_shell(closed, *words)
+        assert (done.returncode, done.stderr) == (0, b""), words
+        assert (commands.mounted() is None) == (words[0] == "umount")
 
 
 def test_the_helper_checks_without_mounting(commands: Commands) -> None:
