@@ -11,7 +11,7 @@ get what drivers.overlay.oldkernel does.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from drivers.erase import erase_tree
@@ -40,7 +40,7 @@ def mount_at(target: str, overlay: OverlayMount) -> None:
         try:
             mount.mount("overlay", target, "overlay", overlay.flags, data)
         except OSError as refused:
-            raise _failed(target, refused) from refused
+            raise _failed(target, refused, options=overlay.options) from refused
         return
     try:
         fd = _mount_by_settings(overlay)
@@ -161,10 +161,14 @@ def forget_volatile(work: str) -> None:
     erase_tree(os.path.join(work, "work", "incompat", "volatile"))
 
 
-def _failed(target: str, refused: OSError, what: str = "overlay mount") -> MountFailedError:
+def _failed(
+    target: str, refused: OSError, what: str = "overlay mount", options: Sequence[str] = ()
+) -> MountFailedError:
     number = refused.errno or errno.EIO
     detail = refused.strerror or ""
     named = detail.partition("(")[2].removesuffix(")")
     if refused.filename and refused.filename != target:
         named = f"{refused.filename}: {named}" if named else str(refused.filename)
+    if number == errno.EINVAL and options and not named:
+        named = f"with the options {','.join(options)}"
     return MountFailedError(what, target, number, detail=named)

@@ -7,7 +7,7 @@ import pytest
 
 from backend import open_store
 from backend.model.findings import Depth
-from drivers.errors import LayerDirectoryError
+from drivers.errors import LayerDirectoryError, MountFailedError
 from tests.support import smallstore
 from tests.support.gotools import Roots
 from tests.support.smallstore import BASE, TOP
@@ -87,3 +87,15 @@ def test_the_repair_of_a_layer_cuts_none_above_it_off_from_those_below(roots: Ro
         assert not [done for done in store.repair(steps) if done.error]
         assert store.check(Depth.RECORDS).sound
     assert (home / web / "lower").read_bytes() == kept
+
+
+def test_a_mount_that_the_kernel_refuses_names_the_options(roots: Roots) -> None:
+    smallstore.make(roots)
+    options = smallstore.options(roots)._replace(
+        driver_options=("overlay.mountopt=nodev,nonsense",)
+    )
+    with (
+        open_store(options) as store,
+        pytest.raises(MountFailedError, match=r"\(with the options .*nonsense"),
+    ):
+        store.mounts.mount("web")
