@@ -39,9 +39,14 @@ class Output(NamedTuple):
         self._write(lines)
 
     def encoded(self, document: bytes) -> None:
-        """Write JSON that is encoded already, and end the line."""
+        """Write JSON that is encoded already, and end the line.
+
+        Bytes that are no UTF-8 are none of JSON either: they become what the Go tool makes of them.
+        """
+        if not document.isascii():
+            document = _valid(document)
         if self.terminal:
-            document = _harmless(document.decode("utf-8", "replace")).encode()
+            document = _harmless(document.decode()).encode()
         self.out.write(document + b"\n")
 
     def json(self, value: object, *, sort: bool = False) -> None:
@@ -94,6 +99,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _valid(document: bytes) -> bytes:
+    try:
+        document.decode()
+    except UnicodeDecodeError:
+        text = document.decode("utf-8", "surrogateescape")
+        return text.translate(dict.fromkeys(range(0xDC80, 0xDD00), r"\ufffd")).encode()
+    return document
 
 
 def _harmless(document: str) -> str:

@@ -49,6 +49,18 @@ def test_lines_on_a_terminal_keep_their_tabs_and_lose_what_it_would_obey() -> No
     assert terminal.getvalue().decode() == "a\n\tname: \\x1b[2J\\n\\x9bK é\n"
 
 
+@pytest.mark.parametrize("width", [0, 80])
+def test_json_is_valid_whatever_bytes_a_name_has(width: int) -> None:
+    for name, shown in ((b"a\xff\xe2\x80b", "a\ufffd\ufffd\ufffdb"), ("ü".encode(), "ü")):
+        out = io.BytesIO()
+        output = Output("x", out, io.BytesIO(), width=width)
+
+        output.encoded(b'["' + name + b'"]')
+        output.json([name.decode("utf-8", "surrogateescape")])
+
+        assert [json.loads(line) for line in out.getvalue().splitlines()] == [[shown], [shown]]
+
+
 def test_json_on_a_terminal_means_the_same_and_obeys_nobody() -> None:
     value = {"a\x1b": "é\x9b\x7f\u202e\U000e0041 ok"}
     terminal, pipe = io.BytesIO(), io.BytesIO()
