@@ -34,6 +34,7 @@ A name that cannot be one path component is percent-encoded (%2F for a slash).
   rmdir layers/ID                              delete a layer
   echo NAME > .../names                        replace all names; likewise metadata, bigdata/KEY.
                                                It takes effect, or fails, when the file is closed
+                                               (a shell's own echo does not tell: see errors)
 
   errors    the last refused operations, with the reason and what to do about it
   events    what happens from now on, one JSON line each (tail -f, poll); log is the recent past
