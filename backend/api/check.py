@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import cached_property
 from typing import Final
 
 from backend.api import checkcontent, orphans
@@ -160,8 +161,9 @@ class _Check:
 
     def _is_unreferenced(self, layer: Layer) -> bool:
         known = self._snapshot
-        if layer.id in self._needed or known.images.unread or known.containers.unread:
-            return False
+        unread = known.layers.unread or known.images.unread or known.containers.unread
+        if layer.id in self._needed or unread or self._orphans.needed:
+            return False  # what is not known, or lost, may stand on it
         created = gotime.to_nanoseconds(layer.created)
         return created is None or time.time() - created / _NANOSECONDS > self._age
 
@@ -212,17 +214,21 @@ class _Check:
                 return Fault.DATA_DIGEST, f"data item {key!r} has the digest {found}"
         return None
 
+    @cached_property
+    def _orphans(self) -> orphans.Orphans:
+        now = self._snapshot
+        return orphans.find(self._shop, now.layers, now.images, now.containers)
+
     def _unaccounted(self) -> Iterator[Finding]:
         if self._snapshot.layers.unread:
             return  # a record may be where nobody could read it
-        shop, now = self._shop, self._snapshot
-        found = orphans.find(shop, now.layers, now.images, now.containers)
+        shop = self._shop
         reason = "the driver has a directory for it, and there is no record"
         fault, path, remedy = Fault.LAYER_UNACCOUNTED, shop.open_driver().home, "storagefs repair"
-        if found.needed:
+        if self._orphans.needed:
             reason = f"{reason}; {orphans.REASON}"
             fault, path, remedy = Fault.RECORD, orphans.record_file(shop), orphans.REMEDY
-        for layer in found.layers:
+        for layer in self._orphans.layers:
             yield Finding("layer", layer, fault, path, reason, remedy)
 
     def _mounts(self) -> Iterator[Finding]:

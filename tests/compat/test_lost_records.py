@@ -124,6 +124,18 @@ def test_layers_that_images_name_are_kept_though_their_records_are_lost(
     assert everything(roots) == before
 
 
+def test_a_layer_below_one_whose_record_is_lost_has_users(roots: Roots) -> None:
+    path = roots.graph / "overlay-layers/layers.json"
+    lowest, *_ = records = json.loads(path.read_bytes())
+    kept = path.read_bytes()[: path.read_bytes().index(b',{"id"')] + b"]"
+    path.write_bytes(kept)
+    with open_store(smallstore.options(roots)) as store:
+        report = store.check(Depth.FILES, unreferenced_age=0)
+        assert lowest["id"] not in {f.id for f in report.findings}
+        assert len({f.id for f in report.findings if f.kind == "layer"}) == len(records) - 1
+        assert store.plan_repair(report).steps == ()
+
+
 def test_what_is_planned_for_garbage_is_kept_if_its_records_are_lost_since(roots: Roots) -> None:
     with open_store(smallstore.options(roots)) as store:
         store.layers.create_driver_layer(id="1" * 64)
