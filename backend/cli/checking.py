@@ -51,7 +51,8 @@ def check(request: Request) -> int:
         for (kind, read_only), member in _MEMBER.items()
         if kind != "store"
     )
-    request.output.error(f"damaged: {', '.join(counts)}", "see storagefs repair")
+    rest = ", and files of the store itself" if groups[_MEMBER["store", False]] else ""
+    request.output.error(f"damaged: {', '.join(counts)}{rest}", "see storagefs repair")
     return 1
 
 

@@ -160,6 +160,13 @@ def test_a_list_that_is_not_all_there_fails_and_shows_the_rest(
     assert storagefs("images").code == 0, "those are all there"
 
 
+def test_a_check_counts_what_is_no_object_too(roots: Roots, storagefs: Storagefs) -> None:
+    spoil_record(roots)
+    assert b"files of the store itself" not in storagefs("check").err
+    spoil(roots, "images", b"[")
+    assert b"files of the store itself; see storagefs repair" in storagefs("check").err
+
+
 @pytest.mark.parametrize(
     "words", ["layer {}", "changes {}", "mounted web", "exists {}", "metadata {}", "get-names {}"]
 )
