@@ -74,7 +74,11 @@ class _Check:
                 problem.kind, problem.id, Fault.RECORD, problem.path, problem.reason, problem.remedy
             )
         for layer in self._snapshot.layers.by_id.values():
-            if not layer.incomplete and is_path_component(layer.id):
+            if any(below.parent == layer.id for below in self._snapshot.layers.chain(layer.id)):
+                reason = f"the parents of layer {layer.id[:12]} lead back to it"
+                remedy = self._shop.stores.layers.files[0].remedy
+                yield Finding("store", "", Fault.RECORD, layer.location, reason, remedy)
+            elif not layer.incomplete and is_path_component(layer.id):
                 self._tell(f"layer {layer.id[:12]}")
                 yield from self._layer(layer)
         for image in self._snapshot.images.by_id.values():

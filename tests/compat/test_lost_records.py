@@ -11,6 +11,7 @@ from backend.model.findings import Action, Depth, Fault
 from tests.support import smallstore
 from tests.support.commandline import Storagefs
 from tests.support.gotools import Roots
+from tests.support.smallstore import BASE, TOP
 
 pytestmark = [pytest.mark.root, pytest.mark.overlay]
 
@@ -192,3 +193,18 @@ def test_counts_of_mounts_that_cannot_be_read_can_be_thrown_away(
     counts.unlink()
     assert storagefs("mount", "web").code == 0
     assert storagefs("unmount", "web").code == 0
+
+
+@pytest.mark.parametrize("parent", [BASE, TOP])
+def test_parents_in_a_circle_are_told_and_written_nowhere(roots: Roots, parent: str) -> None:
+    path = roots.graph / "overlay-layers/layers.json"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'{"id":"a', f'{{"parent":"{parent}","id":"a'.encode(), 1))
+    before = everything(roots)
+    with open_store(smallstore.options(roots)) as store:
+        report = store.check(Depth.FILES)
+        assert {(f.kind, f.fault, f.path) for f in report.findings} == {
+            ("store", Fault.RECORD, str(path))
+        }
+        assert plan_of(store) == set()
+    assert everything(roots) == before
