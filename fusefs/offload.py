@@ -23,7 +23,6 @@ T = TypeVar("T")
 _RECORDS: Final = 6
 _DATA: Final = 12
 _MOUNTS: Final = 4
-_AHEAD: Final = 1
 _PATIENCE: Final = 0.001
 """Seconds for which the loop itself waits for the result of the only call under way. What comes
 from memory is there by then and costs no switch of tasks (17 instead of 45 µs of processor time);
@@ -121,8 +120,7 @@ class Offload:
         self._records = _Lane("records", _RECORDS, token)
         self._data = _Lane("data", _DATA, token, _PATIENCE)
         self._mounts = _Lane("mounts", _MOUNTS, token)
-        self._ahead = _Lane("ahead", _AHEAD, token)
-        self._lanes = (self._records, self._data, self._mounts, self._ahead)
+        self._lanes = (self._records, self._data, self._mounts)
 
     async def records(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a call that is short, or may take store locks."""
@@ -144,10 +142,6 @@ class Offload:
     def later(self, function: Callable[[], object]) -> None:
         """Run a call that cannot fail (a release) some time soon; nobody waits for it."""
         self._data.later(function)
-
-    def ahead(self, function: Callable[[], None]) -> None:
-        """Run a call that cannot fail and reads what nobody asked for yet; nobody waits for it."""
-        self._ahead.later(function)
 
     @property
     def under_way(self) -> int:

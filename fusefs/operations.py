@@ -201,9 +201,6 @@ class Operations(Answering):
         file = self.files.get(fh).file
         if file.in_memory:
             return file.read(off, size)
-        following = file.follow() if off == 0 else None
-        if following is not None:
-            self._offload.ahead(following)
         fetched = file.fetched(off, size)
         if fetched is not None:
             return fetched

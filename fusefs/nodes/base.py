@@ -11,7 +11,7 @@ import enum
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import ClassVar, Final, NamedTuple, NewType
@@ -166,10 +166,6 @@ class OpenFile:
     def fetched(self, offset: int, size: int) -> bytes | None:
         """The same, where it was read before anybody asked for it; it neither waits nor fails."""
         del offset, size
-        return None
-
-    def follow(self) -> Callable[[], None] | None:
-        """Note that it is read from its start; return a call that reads ahead what comes next."""
         return None
 
     def write(self, offset: int, data: bytes) -> int:

@@ -4,7 +4,6 @@ Used by: fusefs.nodes.passthrough. Knows nothing of: directories, where a view c
 """
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from drivers.errors import is_shortage
@@ -145,19 +144,18 @@ class BackedOpenFile(OpenFile):
         return held
 
     def read(self, offset: int, size: int) -> bytes:
-        """pread(2)."""
+        """pread(2); the files after it may be read ahead."""
         with self._open() as fd:
-            return os.pread(fd, size, offset)
+            data = os.pread(fd, size, offset)
+        reader = None if offset else self._reader()
+        if reader is not None:
+            reader.fetch_after(self._node)
+        return data
 
     def fetched(self, offset: int, size: int) -> bytes | None:
         """What was fetched of a small file while the ones before it were read."""
         reader = self._reader()
         return reader.take(self._node, offset, size) if reader else None
-
-    def follow(self) -> Callable[[], None] | None:
-        """Read ahead the files after it in its directory, if they are read in order."""
-        reader = self._reader()
-        return reader.follow(self._node) if reader else None
 
     def _reader(self) -> Reader | None:
         node = self._node
