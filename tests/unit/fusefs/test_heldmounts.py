@@ -1,18 +1,19 @@
 """Counts that a daemon holds, where its note of them cannot be written."""
 
-import errno
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backend import Store, StoreOptions, open_store
 from backend.model.records import Container
-from drivers.linux import atomicfile
+from drivers.linux import mount
 from fusefs import heldmounts
 from fusefs.heldmounts import HeldMounts
+
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture
@@ -27,42 +28,49 @@ def web(store: Store) -> Container:
     return store.containers.create(names=["web"])
 
 
+class Disk:
+    """Where the notes are: a file system of its own, which can be full."""
+
+    def __init__(self, notes: str) -> None:
+        self._filler = os.path.join(notes, "filler")
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with open(self._filler, "wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(1 << 12)):
+                pass
+
+    def empty(self) -> None:
+        """Make room again."""
+        os.unlink(self._filler)
+
+
 @pytest.fixture
-def held(store: Store) -> HeldMounts:
+def disk(store: Store) -> Iterator[Disk]:
+    notes = os.path.join(store.options.run_root, "storagefs")
+    os.makedirs(notes)
+    mount.mount("notes", notes, "tmpfs", 0, "size=64k")
+    yield Disk(notes)
+    mount.umount(notes, mount.MNT_DETACH)
+
+
+@pytest.fixture
+def held(store: Store, disk: Disk) -> HeldMounts:
+    del disk
     held = HeldMounts(store, store.options.run_root)
     held.begin("/nowhere", 1)
     return held
-
-
-class Disk:
-    """Where notes are written, as long as there is room."""
-
-    def __init__(self) -> None:
-        self.is_full = False
-        self._write = atomicfile.replace
-
-    def replace(self, path: str, data: bytes, **how: Any) -> Any:
-        if self.is_full and os.path.dirname(path).endswith("/storagefs"):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-        return self._write(path, data, **how)
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk = Disk()
-    monkeypatch.setattr(atomicfile, "replace", disk.replace)
-    return disk
 
 
 def test_a_count_that_cannot_be_taken_out_of_the_note_is_kept_for_the_next_daemon(
     store: Store, web: Container, held: HeldMounts, disk: Disk
 ) -> None:
     held.take(web.id)
-    disk.is_full = True
+    disk.fill()
     held.give_back(web.id)
     assert (store.mounts.count(web.id), held.held()) == (1, {web.layer: 1})
     held.end()
-    disk.is_full = False
+    disk.empty()
     assert heldmounts.recover(store, store.options.run_root) == ["/nowhere"]
     assert store.mounts.count(web.id) == 0
 
@@ -71,9 +79,9 @@ def test_a_count_that_could_not_be_given_back_goes_with_the_next_one(
     store: Store, web: Container, held: HeldMounts, disk: Disk
 ) -> None:
     held.take(web.id)
-    disk.is_full = True
+    disk.fill()
     held.give_back(web.id)
-    disk.is_full = False
+    disk.empty()
     held.take(web.id)
     for _ in range(2):
         held.give_back(web.id)
@@ -83,7 +91,7 @@ def test_a_count_that_could_not_be_given_back_goes_with_the_next_one(
 def test_a_container_that_cannot_be_noted_is_not_mounted(
     store: Store, web: Container, held: HeldMounts, disk: Disk
 ) -> None:
-    disk.is_full = True
+    disk.fill()
     with pytest.raises(OSError, match="No space"):
         held.take(web.id)
     assert (store.mounts.count(web.id), held.held()) == (0, {})
