@@ -12,7 +12,6 @@ import errno
 import os
 import stat
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from threading import Lock
@@ -21,6 +20,7 @@ from weakref import WeakValueDictionary
 
 from fusefs.nodes.base import LONG, Attributes, Caller, Ino, ListedEntry
 from fusefs.nodes.readahead import READING, Readers
+from fusefs.nodes.recent import Recent
 
 if TYPE_CHECKING:
     from fusefs.nodes.identity import Owners
@@ -62,76 +62,21 @@ class Descriptor:
         return f"/proc/self/fd/{self.fd}"
 
 
-class Descriptors:
+class Descriptors(Recent[Descriptor]):
     """The most recently used directory descriptors of all views."""
 
     def __init__(self, limit: int = _OPEN_DIRECTORIES) -> None:
-        self._limit = limit
-        self._held: OrderedDict[BackedNode, Descriptor] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, directory: "BackedNode") -> Descriptor | None:
-        """The descriptor of *directory*, if it is open."""
-        with self._lock:
-            held = self._held.get(directory)
-            if held is not None:
-                self._held.move_to_end(directory)
-            return held
-
-    def keep(self, directory: "BackedNode", descriptor: Descriptor) -> None:
-        """Remember it, and forget the one that was not used for longest."""
-        with self._lock:
-            self._held[directory] = descriptor
-            forgotten = self._held.popitem(last=False) if len(self._held) > self._limit else None
-        del forgotten  # closes it, outside the lock
-
-    def drop(self, view: "View") -> None:
-        """Forget every descriptor of *view*."""
-        with self._lock:
-            gone = [(key, held) for key, held in self._held.items() if key.view is view]
-            for key, _ in gone:
-                del self._held[key]
+        super().__init__(limit)
 
 
 SHARED: Final = Descriptors()
 
 
-class Listings:
+class Listings(Recent[Sequence[ListedEntry]]):
     """The most recently used complete listings of directories that cannot change."""
 
     def __init__(self, limit: int = _LISTED_ENTRIES) -> None:
-        self._limit = limit
-        self._entries = 0
-        self._held: OrderedDict[BackedNode, Sequence[ListedEntry]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, directory: "BackedNode") -> "Sequence[ListedEntry] | None":
-        """All entries of *directory*, if they are kept."""
-        with self._lock:
-            held = self._held.get(directory)
-            if held is not None:
-                self._held.move_to_end(directory)
-            return held
-
-    def keep(self, directory: "BackedNode", entries: "Sequence[ListedEntry]") -> None:
-        """Remember all entries, and forget the listings that were not used for longest."""
-        with self._lock:
-            self._forget(directory)
-            self._held[directory] = entries
-            self._entries += len(entries) + 1
-            while self._entries > self._limit:
-                self._forget(next(iter(self._held)))
-
-    def drop(self, view: "View") -> None:
-        """Forget every listing of *view*."""
-        with self._lock:
-            for key in [key for key in self._held if key.view is view]:
-                self._forget(key)
-
-    def _forget(self, directory: "BackedNode") -> None:
-        held = self._held.pop(directory, None)
-        if held is not None:
-            self._entries -= len(held) + 1
+        super().__init__(limit, weigh=lambda entries: len(entries) + 1)
 
 
 KEPT: Final = Listings()

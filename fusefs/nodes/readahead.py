@@ -11,7 +11,6 @@ which is waited for, because one that ran beside the loop would take turns with 
 
 import os
 import stat
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Final, cast
 
 from drivers.errors import StorageError
 from fusefs.nodes.base import ListedEntry, Node
+from fusefs.nodes.recent import Recent
 
 if TYPE_CHECKING:
     from fusefs.nodes.passthrough_files import BackedFile
     from fusefs.nodes.passthrough_node import BackedNode
-    from fusefs.nodes.passthrough_view import Descriptor, View
+    from fusefs.nodes.passthrough_view import Descriptor
 
 _DIRECTORIES: Final = 16
 _LONGEST: Final = 128 << 10
@@ -112,33 +112,21 @@ def _contents(
                 yield entry.node, data
 
 
-class Readers:
+class Readers(Recent[Reader]):
     """The directories whose files were read most recently."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[BackedNode, Reader] = OrderedDict()
-        self._lock = Lock()
+        super().__init__(_DIRECTORIES)
 
     def of(self, directory: "BackedNode") -> Reader | None:
         """How far *directory* was read; None if no listing of it is kept."""
-        with self._lock:
-            reader = self._held.get(directory)
-            if reader is not None:
-                self._held.move_to_end(directory)
-                return reader
+        reader = self.get(directory)
+        if reader is None:
             entries = directory.view.listings.get(directory)
-            if entries is None:
-                return None
-            reader = self._held[directory] = Reader(entries)
-            if len(self._held) > _DIRECTORIES:
-                self._held.popitem(last=False)
-            return reader
-
-    def drop(self, view: "View") -> None:
-        """Forget what was fetched of *view*."""
-        with self._lock:
-            for key in [key for key in self._held if key.view is view]:
-                del self._held[key]
+            if entries is not None:
+                reader = Reader(entries)
+                self.keep(directory, reader)
+        return reader
 
 
 READING: Final = Readers()
