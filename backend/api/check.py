@@ -17,6 +17,7 @@ from typing import Final
 
 from backend.api import checkcontent, orphans
 from backend.api.diffs import open_diff
+from backend.api.faults import PULL_AGAIN, fault_of, remedy_for
 from backend.api.layers import in_use
 from backend.api.workshop import Workshop
 from backend.codec import gotime
@@ -26,14 +27,12 @@ from backend.model.findings import Depth, Fault, Finding, Report
 from backend.model.records import Container, Image, Layer
 from backend.model.snapshot import Snapshot
 from drivers.archive.compression import Compression
-from drivers.errors import LayerDirectoryError, StorageError, is_shortage, is_unreadable
+from drivers.errors import LayerDirectoryError, StorageError, is_unreadable
 from drivers.ids import LayerID, is_path_component
 from drivers.linux import regularfile
 from drivers.linux.presence import is_there
 
 DAY: Final = 86_400.0
-_DISK: Final = checkcontent.UNREADABLE_REMEDY
-_PULL: Final = "delete the images on it and pull them again"
 _NANOSECONDS: Final = 1e9
 
 Tell = Callable[[str], None]
@@ -101,13 +100,14 @@ class _Check:
                 os.stat(path)
             except (InvalidValueError, OSError) as error:
                 fault, reason = _no_item(key, error)
-                yield self._of_layer(layer, fault, path, reason, _remedy(fault))
+                yield self._of_layer(layer, fault, path, reason, remedy_for(fault))
         try:
             damages = driver.inspect(layer.id, layer.parent)
         except (StorageError, OSError) as error:
             if not is_unreadable(error):
                 raise
-            yield self._of_layer(layer, Fault.UNREADABLE, driver.home, str(error), _DISK)
+            fault = Fault.UNREADABLE
+            yield self._of_layer(layer, fault, driver.home, str(error), remedy_for(fault))
             return
         for damage in damages:
             fault = Fault.LAYER_LINKS if damage.mendable else Fault.LAYER_DIRECTORY
@@ -123,9 +123,8 @@ class _Check:
         try:
             kept = is_there(path)
         except OSError as error:
-            if is_shortage(error):
-                raise
-            yield self._of_layer(layer, Fault.UNREADABLE, path, str(error), _DISK)
+            fault = fault_of(error, Fault.UNREADABLE)
+            yield self._of_layer(layer, fault, path, str(error), remedy_for(fault))
             return
         if not kept:
             reason = "its archive was not kept, so its content cannot be compared with anything"
@@ -145,23 +144,21 @@ class _Check:
                     digest.update(chunk)
                     size += len(chunk)
         except (StorageError, OSError) as error:
-            if is_shortage(error):
-                raise
-            fault = Fault.UNREADABLE if is_unreadable(error) else Fault.LAYER_DIGEST
+            fault = fault_of(error, Fault.LAYER_DIGEST)
             if fault is Fault.LAYER_DIGEST and isinstance(error, LayerDirectoryError):
                 # Its own directory is sound: it is one of a layer below, and told there.
                 reason = f"a layer below it is damaged: {error}"
                 yield self._of_layer(layer, Fault.UNVERIFIABLE, path, reason)
                 return
-            yield self._of_layer(layer, fault, path, str(error), _remedy(fault))
+            yield self._of_layer(layer, fault, path, str(error), remedy_for(fault))
             return
         found = f"sha256:{digest.hexdigest()}"
         if layer.diff_digest.startswith("sha256:") and found != layer.diff_digest:
             reason = f"its content has the digest {found}, not {layer.diff_digest}"
-            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
+            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, PULL_AGAIN)
         elif layer.diff_digest and layer.diff_size not in (-1, size):
             reason = f"its archive has {size} bytes, not {layer.diff_size}"
-            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, _PULL)
+            yield self._of_layer(layer, Fault.LAYER_DIGEST, path, reason, PULL_AGAIN)
 
     def _is_unreferenced(self, layer: Layer) -> bool:
         known = self._snapshot
@@ -190,7 +187,7 @@ class _Check:
                     fault,
                     path,
                     reason,
-                    _DISK if fault is Fault.UNREADABLE else remedy,
+                    remedy_for(fault, remedy),
                     read_only=record.read_only,
                 )
 
@@ -247,14 +244,7 @@ class _Check:
 def _no_item(key: str, error: InvalidValueError | OSError) -> tuple[Fault, str]:
     if isinstance(error, InvalidValueError):
         return Fault.DATA_MISSING, str(error)
-    if is_shortage(error):
-        raise error
-    fault = Fault.UNREADABLE if is_unreadable(error) else Fault.DATA_MISSING
-    return fault, f"data item {key!r}: {error.strerror}"
-
-
-def _remedy(fault: Fault) -> str:
-    return _DISK if fault is Fault.UNREADABLE else _PULL
+    return fault_of(error, Fault.DATA_MISSING), f"data item {key!r}: {error.strerror}"
 
 
 def _needed(snapshot: Snapshot) -> frozenset[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from backend.api.faults import fault_of, remedy_for
 from backend.api.workshop import Workshop
 from backend.errors import DamagedError
 from backend.model.findings import NOTES, Fault, Finding
@@ -15,7 +16,7 @@ from backend.model.records import Layer
 from backend.model.snapshot import LayerTable
 from drivers.archive.compare import Aspect, Difference, View, compare
 from drivers.archive.expected import Expected, Stacked, of_layer
-from drivers.errors import StorageError, is_shortage, is_unreadable
+from drivers.errors import StorageError
 from drivers.linux.presence import is_there
 from drivers.protocol import Whiteouts
 
@@ -26,8 +27,6 @@ _FAULTS: Final = {
     Aspect.UNREADABLE: Fault.UNREADABLE,
 }
 _MOST_SHOWN: Final = 100
-UNREADABLE_REMEDY: Final = "look at the messages of the kernel, at the disk, and at who may read it"
-_REMEDY: Final = "delete the images on it and pull them again"
 
 
 def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Finding]:
@@ -48,9 +47,7 @@ def findings(shop: Workshop, layers: LayerTable, layer: Layer) -> Iterator[Findi
                 fault = _FAULTS[difference.aspect]
                 yield _finding(layer, fault, path, f"{where} {difference.how}")
     except (StorageError, OSError) as error:
-        if is_shortage(error):
-            raise
-        fault = Fault.UNREADABLE if is_unreadable(error) else Fault.LAYER_CONTENT
+        fault = fault_of(error, Fault.LAYER_CONTENT)
         yield _finding(layer, fault, directory, str(error))
     for aspect, count in counts.items():
         if count > _MOST_SHOWN:
@@ -101,7 +98,5 @@ def _expected(shop: Workshop, layer: Layer) -> Expected:
 
 
 def _finding(layer: Layer, fault: Fault, path: str, reason: str) -> Finding:
-    remedy = "" if fault in NOTES else _REMEDY
-    if fault is Fault.UNREADABLE:
-        remedy = UNREADABLE_REMEDY
+    remedy = "" if fault in NOTES else remedy_for(fault)
     return Finding("layer", layer.id, fault, path, reason, remedy, read_only=layer.read_only)
